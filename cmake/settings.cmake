@@ -1,0 +1,15 @@
+# What every translation unit of this project is compiled with.
+add_library(descent_settings INTERFACE)
+target_include_directories(descent_settings INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(descent_settings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow -Wno-restrict>)
+# -ffp-contract=off: the same source gives the same bits whether or not the target has fused multiply-add.
+target_compile_options(descent_settings INTERFACE -ffp-contract=off)
+if(DESCENT_SANITIZE)
+  target_compile_options(descent_settings INTERFACE -fsanitize=${DESCENT_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(descent_settings INTERFACE -fsanitize=${DESCENT_SANITIZE})
+endif()
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
