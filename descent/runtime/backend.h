@@ -1,0 +1,51 @@
+// What a device must offer: two functions.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "descent/compile/program.h"
+
+namespace descent {
+
+// A compiled program bound to a device. run() allocates nothing and decides nothing.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+
+  // addresses[i] are the bytes of program.buffers[i] for inputs and outputs; entries of temporaries are ignored.
+  virtual void run(std::span<std::byte* const> addresses) = 0;
+
+  // One line a step: seconds since the last call and which kernel runs it; empty unless profiling was asked for.
+  struct StepTime {
+    std::string label;
+    std::string kernel;  // "loop", or the library's own word for its implementation
+    double seconds = 0;
+    int64_t runs = 0;
+  };
+  virtual std::vector<StepTime> step_times() const = 0;
+};
+
+struct ExecutableOptions {
+  bool profile = false;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+  virtual bool fast_bf16() const = 0;  // bf16 matrix products at least as fast as f32 ones, in hardware
+  virtual std::string describe() const = 0;  // the processor, its vector and matrix units, threads
+  // Throws naming the step if it has a call the backend does not know.
+  virtual std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) = 0;
+};
+
+// Backends register themselves at start-up; the first is the default.
+void register_backend(Backend& backend);
+std::span<Backend* const> backends();
+Backend& default_backend();
+
+}  // namespace descent
