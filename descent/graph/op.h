@@ -57,6 +57,7 @@ struct SampleInput {
   Type type;
   double low = -1, high = 1;        // uniform in [low, high); integers likewise
   std::vector<double> values = {};  // these exactly, if any
+  bool differentiate = true;        // false: no gradient is asked for this input (there is none at these values)
 };
 
 // Inputs to test an op with, beside `descent check`. `name` tells what is special about it.
@@ -87,6 +88,8 @@ struct OpDef {
   Tensors (*vjp)(const VjpArgs&) = nullptr;                // one gradient an input (no tensor: none); null: from expand
   std::string_view no_gradient = {};                       // why there is none
   std::optional<ScalarOp> scalar = {};                     // elementwise core ops
+  bool exact = false;                                      // results are chosen, copied or counted, not computed with
+                                                           // rounding: backends give the meaning's bits
   Samples (*samples)() = nullptr;
   Misuses (*misuse)() = nullptr;
 };
@@ -101,6 +104,8 @@ template <class T>
 concept NoGradient = requires { { T::no_gradient } -> std::convertible_to<std::string_view>; };
 template <class T>
 concept HasScalar = requires { { T::scalar_op } -> std::convertible_to<ScalarOp>; };
+template <class T>
+concept HasExact = requires { requires std::same_as<decltype(T::exact), const bool>; };
 template <class T>
 concept HasMisuse = requires { { T::misuse() } -> std::same_as<Misuses>; };
 
@@ -125,6 +130,8 @@ const OpDef& op_def() {
     if constexpr (HasVjp<T>) out.vjp = &T::vjp;
     if constexpr (NoGradient<T>) out.no_gradient = T::no_gradient;
     if constexpr (HasScalar<T>) out.scalar = T::scalar_op;
+    if constexpr (HasExact<T>) out.exact = T::exact;
+    else out.exact = T::op_class == OpClass::view || T::op_class == OpClass::leaf;
     if constexpr (HasMisuse<T>) out.misuse = &T::misuse;
     out.samples = &T::samples;
     return out;

@@ -10,6 +10,7 @@ struct Cast {
   static constexpr OpClass op_class = OpClass::elementwise;
   static constexpr int arity = 1;
   static constexpr auto scalar_op = ScalarOp::cast;
+  static constexpr bool exact = true;
 
   static std::vector<Type> infer(const InferArgs& args) { return {{args.attrs.dtype("to"), args.inputs[0].shape}}; }
   static void evaluate(const EvalArgs& args) { args.outputs[0].values = args.inputs[0].values; }  // rounded by the interpreter

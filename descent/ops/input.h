@@ -15,7 +15,9 @@ struct Input {
   static std::vector<Type> infer(const InferArgs& args) { return {{args.attrs.dtype("dtype"), args.attrs.shape("shape")}}; }
   // The interpreter binds inputs before it evaluates nodes, so their values stand already.
   static void evaluate(const EvalArgs&) {}
-  static Samples samples() { return {}; }
+  static Samples samples() {
+    return {{"matrix", {}, {{"name", "x"}, {"dtype", DType::f32}, {"shape", std::vector<int64_t>{3, 5}}}}};
+  }
 };
 
 inline Tensor input(Graph& graph, std::string name, Type type, Site at = Site::here()) {
