@@ -113,6 +113,10 @@ struct Program {
   int64_t arena_bytes = 0;
 };
 
+// The views that a step reads, and those that it writes.
+std::vector<View> reads_of(const Step& step);
+std::vector<View> writes_of(const Step& step);
+
 std::string to_text(const View& view);
 std::string to_text(const LoopKernel& kernel);
 std::string to_text(const Program& program);

@@ -1,0 +1,40 @@
+// The pipeline: graph -> passes -> units -> steps -> memory plan.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "descent/compile/program.h"
+#include "descent/compile/rewrite.h"
+
+namespace descent {
+
+struct CompileOptions {
+  bool mixed_precision = false;  // bf16 matrix products
+  bool fuse = true;
+  bool donate = true;
+  // result index -> name of the input whose bytes it replaces
+  std::vector<std::pair<size_t, std::string>> updates = {};
+  // Called after each stage with its name and its text, for `descent inspect --after STAGE`.
+  std::function<void(std::string_view stage, const std::string& text)> observe = {};
+};
+
+// A parameter's copy in another type, made once and then kept up by the step that updates the parameter: an extra
+// input, whose bytes the caller keeps between runs, that must hold `source` rounded to `dtype` before the first.
+struct CarriedInput {
+  std::string name, source;
+  DType dtype;
+};
+
+struct CompiledProgram {
+  Program program;
+  std::vector<CarriedInput> carried;
+};
+
+// The stages that observe() sees, in order.
+std::span<const std::string_view> compile_stages();
+
+// Compiles the step that computes `results`. Inputs that no result needs are left out; program.buffers names the rest.
+CompiledProgram compile_graph(const Graph& graph, std::span<const Value> results, const CompileOptions& options);
+
+}  // namespace descent

@@ -1,0 +1,19 @@
+// From units to steps: loop bodies, calls, buffers.
+#pragma once
+
+#include "descent/compile/fusion.h"
+
+namespace descent {
+
+// The program of a legal core graph. Its inputs are the graph's `input` nodes in order of age; an updated input's
+// result shares its buffer. Temporaries have no offsets yet.
+Program lower(const Staged& staged, const Partition& partition, std::span<const Update> updates);
+
+// Joins neighbouring loop steps that do not depend on each other into one launch each.
+void merge_launches(Program& program);
+
+// Gives temporaries their places in the arena: best fit by decreasing size, a dying operand's place going to the
+// result of the loop that reads it last, where both are read and written element by element (`donate`).
+void plan_memory(Program& program, bool donate);
+
+}  // namespace descent

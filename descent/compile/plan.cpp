@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "descent/compile/lower.h"
+
+namespace descent {
+
+namespace {
+
+std::set<BufferId> buffers_in(const std::vector<View>& views) {
+  std::set<BufferId> out;
+  for (const View& view : views) out.insert(view.buffer);
+  return out;
+}
+
+bool share(const std::set<BufferId>& a, const std::set<BufferId>& b) {
+  return std::ranges::any_of(a, [&](BufferId buffer) { return b.contains(buffer); });
+}
+
+}  // namespace
+
+void merge_launches(Program& program) {
+  std::vector<Step> merged;
+  std::set<BufferId> reads, writes;  // of the launch being built
+  for (Step& step : program.steps) {
+    const std::set<BufferId> step_reads = buffers_in(reads_of(step)), step_writes = buffers_in(writes_of(step));
+    auto* into = merged.empty() ? nullptr : std::get_if<LoopStep>(&merged.back().work);
+    auto* loop = std::get_if<LoopStep>(&step.work);
+    const bool depends = share(step_reads, writes) || share(step_writes, writes) || share(step_writes, reads);
+    if (into != nullptr && loop != nullptr && !depends) {
+      std::ranges::move(loop->kernels, std::back_inserter(into->kernels));
+      if (!step.label.empty() && merged.back().label != step.label) merged.back().label += text(merged.back().label.empty() ? "" : " ", step.label);
+      reads.insert(step_reads.begin(), step_reads.end());
+      writes.insert(step_writes.begin(), step_writes.end());
+    } else {
+      reads = step_reads;
+      writes = step_writes;
+      merged.push_back(std::move(step));
+    }
+  }
+  program.steps = std::move(merged);
+}
+
+namespace {
+
+struct Life {
+  int first = -1, last = -1;
+  int64_t bytes = 0;
+  std::vector<BufferId> members;  // buffers that follow each other in one place
+};
+
+// How a loop step uses one buffer.
+struct LoopUse {
+  int kernels = 0;  // that touch it
+  const LoopKernel* kernel = nullptr;
+  bool elementwise = true;  // only whole, in order, at element level
+};
+
+LoopUse use_in(const LoopStep& step, BufferId buffer) {
+  LoopUse use;
+  for (const LoopKernel& kernel : step.kernels) {
+    bool touched = false;
+    for (const Instr& instr : kernel.body) {
+      if (instr.view < 0 || kernel.views[instr.view].buffer != buffer) {
+        if (instr.view2 >= 0 && kernel.views[instr.view2].buffer == buffer) touched = true, use.elementwise = false;
+        continue;
+      }
+      const View& view = kernel.views[instr.view];
+      touched = true;
+      use.elementwise &= instr.level == Level::element && instr.op != LoopOp::random_bits && view.offset == 0 && view.dense();
+    }
+    if (touched) {
+      ++use.kernels;
+      use.kernel = &kernel;
+    }
+  }
+  return use;
+}
+
+class MemoryPlan {
+ public:
+  explicit MemoryPlan(Program& program) : program_(program), life_of_(program.buffers.size(), -1) {
+    for (BufferId id = 0; id < program.buffers.size(); ++id)
+      if (program.buffers[id].role == BufferRole::temporary) {
+        life_of_[id] = static_cast<int>(lives_.size());
+        lives_.push_back({-1, -1, program.buffers[id].type.bytes(), {id}});
+      }
+    for (size_t i = 0; i < program.steps.size(); ++i) {
+      for (const View& view : reads_of(program.steps[i])) touch(view.buffer, static_cast<int>(i));
+      for (const View& view : writes_of(program.steps[i])) touch(view.buffer, static_cast<int>(i));
+    }
+  }
+
+  // A value that is last read where another of its size is first written hands its place on, if one loop kernel reads
+  // the one and writes the other element by element. A kernel with reductions may read a row again after it has
+  // begun to write it, so it does not.
+  void donate() {
+    for (size_t i = 0; i < program_.steps.size(); ++i) {
+      const auto* loop = std::get_if<LoopStep>(&program_.steps[i].work);
+      if (loop == nullptr) continue;
+      for (const BufferId target : buffers_in(writes_of(program_.steps[i]))) hand_on(static_cast<int>(i), *loop, target);
+    }
+  }
+
+  void place() {
+    std::vector<size_t> order(lives_.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::ranges::stable_sort(order, std::greater<>{}, [&](size_t i) { return lives_[i].bytes; });
+    std::vector<std::pair<size_t, int64_t>> placed;
+    for (const size_t i : order) {
+      if (lives_[i].first < 0) continue;
+      const int64_t offset = lowest_gap(lives_[i], placed);
+      placed.emplace_back(i, offset);
+      for (const BufferId member : lives_[i].members) program_.buffers[member].offset = offset;
+      program_.arena_bytes = std::max(program_.arena_bytes, offset + padded(lives_[i].bytes));
+    }
+  }
+
+ private:
+  static int64_t padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+  void touch(BufferId buffer, int step) {
+    if (life_of_[buffer] < 0) return;
+    Life& life = lives_[life_of_[buffer]];
+    if (life.first < 0) life.first = step;
+    life.last = step;
+  }
+
+  void hand_on(int step, const LoopStep& loop, BufferId target) {
+    const int to = life_of_[target];
+    if (to < 0 || lives_[to].first != step) return;
+    const LoopUse written = use_in(loop, target);
+    if (written.kernels != 1 || !written.elementwise || has_reduction(*written.kernel)) return;
+    for (const BufferId source : buffers_in(reads_of(program_.steps[step]))) {
+      const int from = life_of_[source];
+      if (from < 0 || from == to || lives_[from].last != step || lives_[from].bytes != lives_[to].bytes) continue;
+      const LoopUse read = use_in(loop, source);
+      const bool same_width = size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
+      if (read.kernels != 1 || read.kernel != written.kernel || !read.elementwise || !same_width) continue;
+      return join(from, to);
+    }
+  }
+
+  static bool has_reduction(const LoopKernel& kernel) {
+    return std::ranges::any_of(kernel.body, [](const Instr& instr) { return instr.op >= LoopOp::sum; });
+  }
+
+  void join(int from, int to) {
+    lives_[from].last = lives_[to].last;
+    for (const BufferId member : lives_[to].members) {
+      life_of_[member] = from;
+      lives_[from].members.push_back(member);
+    }
+    lives_[to] = {};
+  }
+
+  int64_t lowest_gap(const Life& life, const std::vector<std::pair<size_t, int64_t>>& placed) const {
+    std::vector<std::pair<int64_t, int64_t>> taken;  // offset, end
+    for (const auto& [other, offset] : placed)
+      if (lives_[other].first <= life.last && life.first <= lives_[other].last) taken.emplace_back(offset, offset + padded(lives_[other].bytes));
+    std::ranges::sort(taken);
+    int64_t offset = 0;
+    for (const auto& [begin, end] : taken) {
+      if (begin - offset >= padded(life.bytes)) break;
+      offset = std::max(offset, end);
+    }
+    return offset;
+  }
+
+  Program& program_;
+  std::vector<int> life_of_;
+  std::vector<Life> lives_;
+};
+
+}  // namespace
+
+void plan_memory(Program& program, bool donate) {
+  MemoryPlan plan(program);
+  if (donate) plan.donate();
+  plan.place();
+}
+
+}  // namespace descent

@@ -1,0 +1,149 @@
+#include <algorithm>
+#include <optional>
+
+#include "descent/compile/passes.h"
+#include "descent/ops/broadcast.h"
+#include "descent/ops/cast.h"
+#include "descent/ops/constant.h"
+#include "descent/ops/ops.h"
+#include "descent/ops/reshape.h"
+
+namespace descent {
+
+namespace {
+
+template <class Op>
+bool is(const Node& node) {
+  return node.op == &op_def<Op>();
+}
+
+// The number that every element of x is, if that is known.
+std::optional<double> splat(Tensor x) {
+  const Node& node = x.node();
+  if (is<Constant>(node)) return rounded(node.attrs.number("value"), node.outputs[0].dtype);
+  if (is<Broadcast>(node) || is<Reshape>(node)) return splat({x.graph(), node.inputs[0]});
+  return std::nullopt;
+}
+
+Tensor filled(Graph& graph, double value, const Type& type, Site at) {
+  return broadcast(constant(graph, value, type.dtype, at), type.shape, at);
+}
+
+// An elementwise op on known numbers is a known number.
+std::optional<Tensor> folded(Graph& graph, const Node& node, const Tensors& in) {
+  if (node.op->op_class != OpClass::elementwise) return std::nullopt;
+  std::vector<Dense> values;
+  for (const Tensor& x : in) {
+    const std::optional<double> value = splat(x);
+    if (!value) return std::nullopt;
+    values.push_back({{x.dtype(), {}}, {*value}});
+  }
+  Dense out{{node.outputs[0].dtype, {}}, {0}};
+  node.op->evaluate({values, std::span(&out, 1), node.attrs});
+  return filled(graph, rounded(out.values[0], out.type.dtype), node.outputs[0], node.site);
+}
+
+bool is_splat(Tensor x, double number) { return splat(x) == number; }
+
+// bf16 -> f32 -> bf16 and the like: widening loses nothing, so narrowing back gives the original.
+bool widens(DType from, DType to) { return is_floating(from) && is_floating(to) && size_of(from) < size_of(to); }
+
+struct Rule {
+  const OpDef* op;
+  std::optional<Tensor> (*apply)(const Node& node, const Tensors& in);
+};
+
+using Maybe = std::optional<Tensor>;
+const Maybe none;
+
+Maybe same_shape_view(const Node& node, const Tensors& in) {
+  return in[0].shape() == node.outputs[0].shape ? Maybe(in[0]) : none;
+}
+
+Maybe simplify_reshape(const Node& node, const Tensors& in) {
+  if (const Maybe same = same_shape_view(node, in)) return same;
+  if (is<Reshape>(in[0].node())) return reshape(Tensor(in[0].graph(), in[0].node().inputs[0]), node.outputs[0].shape, node.site);
+  if (const auto value = splat(in[0])) return filled(in[0].graph(), *value, node.outputs[0], node.site);
+  return none;
+}
+
+Maybe simplify_broadcast(const Node& node, const Tensors& in) {
+  if (const Maybe same = same_shape_view(node, in)) return same;
+  if (is<Broadcast>(in[0].node())) return broadcast(Tensor(in[0].graph(), in[0].node().inputs[0]), node.outputs[0].shape, node.site);
+  if (const auto value = splat(in[0]); value && in[0].rank() > 0) return filled(in[0].graph(), *value, node.outputs[0], node.site);
+  return none;
+}
+
+Maybe simplify_permute(const Node& node, const Tensors& in) {
+  const std::vector<int64_t>& axes = node.attrs.integers("axes");
+  if (std::ranges::is_sorted(axes)) return in[0];
+  if (const auto value = splat(in[0])) return filled(in[0].graph(), *value, node.outputs[0], node.site);
+  if (!is<Permute>(in[0].node())) return none;
+  std::vector<int64_t> both;
+  for (const int64_t axis : axes) both.push_back(in[0].node().attrs.integers("axes")[axis]);
+  return permute(Tensor(in[0].graph(), in[0].node().inputs[0]), both, node.site);
+}
+
+Maybe simplify_cast(const Node& node, const Tensors& in) {
+  const DType to = node.outputs[0].dtype;
+  if (in[0].dtype() == to) return in[0];
+  if (!is<Cast>(in[0].node())) return none;
+  const Tensor origin(in[0].graph(), in[0].node().inputs[0]);
+  if (!widens(origin.dtype(), in[0].dtype())) return none;
+  return cast(origin, to, node.site);
+}
+
+Maybe simplify_add(const Node&, const Tensors& in) {
+  if (is_splat(in[0], 0)) return in[1];
+  return is_splat(in[1], 0) ? Maybe(in[0]) : none;
+}
+
+Maybe simplify_mul(const Node&, const Tensors& in) {
+  if (is_splat(in[0], 1)) return in[1];
+  return is_splat(in[1], 1) ? Maybe(in[0]) : none;
+}
+
+Maybe simplify_div(const Node&, const Tensors& in) { return is_splat(in[1], 1) ? Maybe(in[0]) : none; }
+
+Maybe simplify_neg(const Node&, const Tensors& in) {
+  if (!is<Neg>(in[0].node())) return none;
+  return Tensor(in[0].graph(), in[0].node().inputs[0]);
+}
+
+Maybe simplify_where(const Node&, const Tensors& in) {
+  if (const auto condition = splat(in[0])) return *condition != 0 ? in[1] : in[2];
+  return in[1] == in[2] ? Maybe(in[1]) : none;
+}
+
+std::span<const Rule> rules() {
+  static const std::vector<Rule> table{
+      {&op_def<Reshape>(), simplify_reshape}, {&op_def<Broadcast>(), simplify_broadcast},
+      {&op_def<Permute>(), simplify_permute}, {&op_def<Cast>(), simplify_cast},
+      {&op_def<Add>(), simplify_add},         {&op_def<Mul>(), simplify_mul},
+      {&op_def<Div>(), simplify_div},         {&op_def<Neg>(), simplify_neg},
+      {&op_def<Where>(), simplify_where},     {&op_def<Slice>(), same_shape_view},
+      {&op_def<Pad>(), same_shape_view},
+  };
+  return table;
+}
+
+// A slice keeps its shape only if it takes everything (its steps are positive), so same_shape_view holds for it too.
+Maybe simplified(Graph& graph, const Node& node, const Tensors& in) {
+  if (const Maybe number = folded(graph, node, in)) return number;
+  for (const Rule& rule : rules())
+    if (rule.op == node.op)
+      if (const Maybe simpler = rule.apply(node, in)) return simpler;
+  return none;
+}
+
+}  // namespace
+
+Staged simplify(const Staged& from) {
+  Rewriter rewriter(from);
+  return rewriter.run([&](uint32_t, const Node& node) -> Tensors {
+    if (const Maybe simpler = simplified(rewriter.to(), node, rewriter.inputs(node))) return {*simpler};
+    return rewriter.copy(node);
+  });
+}
+
+}  // namespace descent

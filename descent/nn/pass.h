@@ -1,0 +1,75 @@
+// One tracing of a step: which graph is being built, whether for training, and which states it touches.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "descent/graph/op.h"
+#include "descent/nn/state.h"
+
+namespace descent::nn {
+
+// The random numbers of a run: a key (the seed) and a counter that every training step advances. Two u32[2] states,
+// so that a resumed run draws what the uninterrupted one would have drawn.
+struct RandomStates {
+  explicit RandomStates(uint64_t seed);
+  StatePtr key, counter;
+};
+
+class Pass {
+ public:
+  Pass(Graph& graph, bool training, uint64_t seed, RandomStates* random);
+
+  Graph& graph() { return graph_; }
+  bool training() const { return training_; }
+  uint64_t seed() const { return seed_; }  // what initial values are drawn from
+
+  // The state's value before the step, as a tensor. The first call makes a graph input of it.
+  Tensor read(const StatePtr& state);
+  // Its value after the step. The last call counts.
+  void assign(const StatePtr& state, Tensor value);
+
+  // Layers call this for their parameters; minimize() asks for those that the loss may depend on.
+  Tensor parameter(const ParameterPtr& parameter);
+  const std::vector<ParameterPtr>& parameters() const { return parameters_; }
+
+  // Random numbers: the run's key and counter as u32[2] tensors, and a fresh stream number for each use, so that two
+  // dropouts never draw the same. Counted in the order of tracing, which is the same for every tracing of one net.
+  Tensor random_key();
+  Tensor random_counter();
+  uint32_t next_stream() { return streams_++; }
+
+  // The layer being traced: nodes made while a Scope lives belong to it, and states made in it take its path as name.
+  class Scope {
+   public:
+    Scope(Pass& pass, std::string_view name) : pass_(pass) { pass_.graph_.enter_scope(name); }
+    ~Scope() { pass_.graph_.leave_scope(); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Pass& pass_;
+  };
+  std::string path(std::string_view leaf) const;  // "net.hidden.weight" for leaf "weight" in scope "net.hidden"
+
+  struct Touched {
+    StatePtr state;
+    Tensor before;
+    Tensor after;  // no tensor: only read
+  };
+  const std::vector<Touched>& touched() const { return touched_; }
+
+ private:
+  Touched& touch(const StatePtr& state);
+
+  Graph& graph_;
+  bool training_;
+  uint64_t seed_;
+  RandomStates* random_;
+  uint32_t streams_ = 0;
+  std::vector<Touched> touched_;
+  std::vector<ParameterPtr> parameters_;
+};
+
+}  // namespace descent::nn
