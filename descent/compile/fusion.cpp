@@ -87,15 +87,16 @@ class Partitioner {
     const Node& node = graph_.node(id);
     if (is_plain_view(node) || (node.op->op_class == OpClass::leaf && !is_generator(node))) return;
     if (!is_loop(node) && !is_generator(node)) return add_unit(id, node.op->op_class == OpClass::view ? UnitKind::assembly : UnitKind::call);
-    if (should_inline(id)) {
-      out_.inlined[id] = true;
-      return;
-    }
+    const bool again = cheap_again(id);
+    const std::vector<int> readers = loop_units_reading(id);
+    if (again && (is_generator(node) || only_numbers(id) || readers.size() > 1)) return inline_it(id);
     if (options_.fuse)
-      for (const int unit : loop_units_reading(id))
+      for (const int unit : readers)
         if (try_join(id, unit)) return;
-    add_unit(id, UnitKind::loop);
+    again ? inline_it(id) : add_unit(id, UnitKind::loop);
   }
+
+  void inline_it(uint32_t id) { out_.inlined[id] = true; }
 
   void add_unit(uint32_t id, UnitKind kind) {
     Unit unit{kind, {id}, Reduce::none, 1, elements(id)};
@@ -121,22 +122,27 @@ class Partitioner {
   }
 
   // A value that costs less to compute again than to store and load: made of nothing but numbers (a dropout mask), or
-  // elementwise from one stored value (a cast, a comparison) for readers in different kernels.
-  bool should_inline(uint32_t id) {
+  // elementwise from one value that is stored anyway (a cast, a comparison).
+  bool cheap_again(uint32_t id) {
     const Node& node = graph_.node(id);
     if (!options_.fuse && !is_generator(node)) return false;
     if (is_result_[id] || node.op->op_class == OpClass::reduce) return false;
     for (const Use& use : uses_[id])
       if (!is_loop(graph_.node(use.reader)) || !keeps_index(use.map)) return false;
-    if (is_generator(node)) return true;
+    if (is_generator(node) || only_numbers(id)) return true;
     int stored = 0;
     for (const Read& read : reads_[id]) {
-      const Node& base = graph_.node(read.base);
-      if (is_loop(base) && !only_numbers(read.base.node)) return false;
-      stored += !only_numbers(read.base.node);
+      if (only_numbers(read.base.node)) continue;
+      if (!is_stored(read.base.node)) return false;
+      ++stored;
     }
-    if (stored == 0) return true;
-    return stored == 1 && loop_units_reading(id).size() > 1;
+    return stored == 1;
+  }
+
+  // Whoever computes it, it goes to memory: a call or a result needs it there.
+  bool is_stored(uint32_t id) const {
+    if (!is_loop(graph_.node(id)) || is_result_[id]) return true;
+    return std::ranges::any_of(uses_[id], [&](const Use& use) { return !is_loop(graph_.node(use.reader)); });
   }
 
   // Computed from constants and generators alone.
@@ -197,9 +203,12 @@ class Partitioner {
       out.columns = own.columns;
       return out;
     }
-    if (elements(id) == unit.elements()) return out;
+    // What hangs on its row's values (the gradient of softmax) belongs with the kernel that reduces the rows.
+    if (elements(id) == unit.elements()) return unit.reduce == Reduce::columns && needs_rows(id) ? std::nullopt : std::optional(out);
     if (unit.reduce == Reduce::rows && elements(id) == unit.rows) return out;
     if (unit.reduce != Reduce::none) return std::nullopt;
+    // One number for several kernels (a learning rate) is computed once, before them all.
+    if (elements(id) == 1 && units_reading(id).size() > 1) return std::nullopt;
     for (const Use& use : uses_[id]) {  // a row value spread over a flat domain makes rows of it
       const int64_t columns = spread_columns(use.map, elements(id));
       if (columns == 0 || use.map.elements() != unit.elements()) continue;
@@ -209,6 +218,16 @@ class Partitioner {
       return is_lonely(out) ? std::nullopt : std::optional(out);
     }
     return std::nullopt;
+  }
+
+  // Some row value is spread over it, or over what it is computed from element by element.
+  bool needs_rows(uint32_t id) const {
+    return std::ranges::any_of(reads_[id], [&](const Read& read) {
+      const Node& base = graph_.node(read.base);
+      if (!is_loop(base)) return false;
+      if (!keeps_index(read.map)) return spread_columns(read.map, elements(read.base.node)) > 0;
+      return base.op->op_class == OpClass::elementwise && needs_rows(read.base.node);
+    });
   }
 
   bool is_lonely(const Unit& unit) const { return unit.rows < 8 && unit.elements() > options_.lonely; }
@@ -224,11 +243,10 @@ class Partitioner {
   // Every use of the node inside the unit can be served from a register.
   bool uses_fit(uint32_t id, const Unit& unit) const {
     for (const Use& use : uses_[id]) {
-      if (out_.inlined[use.reader]) continue;  // index kept there by rule; its own readers are checked as its uses
-      if (!contains(unit, use.reader)) continue;
+      if (!contains(unit, use.reader)) continue;  // an inlined reader keeps the index, so it fits wherever it stands
       if (!use_fits(id, use, unit)) return false;
     }
-    return inlined_uses_fit(id, unit);
+    return true;
   }
 
   bool use_fits(uint32_t id, const Use& use, const Unit& unit) const {
@@ -240,18 +258,6 @@ class Partitioner {
       return reader == unit.elements() && spreads_rows(use.map, unit.rows, unit.columns);
     }
     return reader == unit.elements() && keeps_index(use.map);
-  }
-
-  // An inlined reader stands in the unit at the node's own level.
-  bool inlined_uses_fit(uint32_t id, const Unit& unit) const {
-    for (const Use& use : uses_[id])
-      if (out_.inlined[use.reader]) {
-        std::set<int> units;
-        collect_units(use.reader, units);
-        for (const int index : units)
-          if (&out_.units[index] == &unit || out_.units[index].nodes == unit.nodes) return false;
-      }
-    return true;
   }
 
   static bool contains(const Unit& unit, uint32_t id) { return std::ranges::binary_search(unit.nodes, id); }

@@ -42,6 +42,8 @@ inline Tensor reshape(Tensor x, std::vector<int64_t> sizes, Site at = Site::here
   if (open != nullptr) *open = known == 0 ? 0 : x.shape().elements() / known;
   return x.shape() == Shape(sizes) ? x : apply<Reshape>({x}, {{"shape", sizes}}, at);
 }
-inline Tensor reshape(Tensor x, const Shape& shape, Site at = Site::here()) { return reshape(x, shape.to_vector(), at); }
+// A template, so that braces mean the overload above.
+template <std::same_as<Shape> S>
+Tensor reshape(Tensor x, const S& shape, Site at = Site::here()) { return reshape(x, shape.to_vector(), at); }
 
 }  // namespace descent

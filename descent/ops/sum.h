@@ -48,7 +48,8 @@ inline Tensor sum(Tensor x, std::vector<int> axes, bool keep_axes = false, Site 
 }
 
 // The sum over every axis.
-inline Tensor sum(Tensor x, Site at = Site::here()) { return sum(x, all_axes(x.rank()), false, at); }
+template <std::same_as<Site> S = Site>  // a template, so that {0} means axes
+Tensor sum(Tensor x, S at = Site::here()) { return sum(x, all_axes(x.rank()), false, at); }
 
 // The adjoint of broadcasting: `x` summed down to `shape`.
 inline Tensor sum_to(Tensor x, const Shape& shape, Site at) {
