@@ -1,0 +1,286 @@
+#include "descent/data/batches.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <limits>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "descent/base/text.h"
+#include "descent/data/random.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace descent::data {
+
+namespace {
+
+void pause_briefly() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// One buffer of the ring. `ready` is the index of the batch that it holds, published when that is complete.
+struct Slot {
+  Array inputs, targets;  // of a whole batch
+  Batch batch;            // views of them
+  std::exception_ptr error;
+  std::atomic<int64_t> ready{-1};
+};
+
+size_t row_bytes(const Array& array) {
+  return array ? array.bytes().size() / static_cast<size_t>(array.shape()[0]) : 0;
+}
+
+Array like(const Array& array, int64_t rows) {
+  return array ? Array(array.dtype(), array.shape().with(0, rows)) : Array();
+}
+
+void check(const Dataset& data, const BatchOptions& options) {
+  const int64_t rows = data.size();
+  if (rows == 0) fail("batches: the data set has no rows");
+  if (rows > std::numeric_limits<uint32_t>::max()) fail(text("batches: ", rows, " rows are more than can be shuffled"));
+  if (data.targets && data.targets.shape()[0] != rows)
+    fail(text("batches: inputs of ", data.inputs.type(), " and targets of ", data.targets.type(), " differ in rows"));
+  if (options.batch_size < 1) fail(text("batches: a batch size of ", options.batch_size, " is not at least 1"));
+  if (options.drop_last && rows < options.batch_size)
+    fail(text("batches: ", rows, " rows make no whole batch of ", options.batch_size,
+              ", and drop_last leaves out the rest"));
+  if (options.threads < 0 || options.prefetch < 1)
+    fail(text("batches: ", options.threads, " threads and ", options.prefetch,
+              " batches prefetched; at least 0 and 1 are needed"));
+  const int rank = data.inputs.shape().rank();
+  if (options.augment && (data.inputs.dtype() != DType::u8 || rank < 3 || rank > 4))
+    fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ", data.inputs.type()));
+}
+
+std::optional<Augmenter> make_augmenter(const Dataset& data, const BatchOptions& options) {
+  if (!options.augment || !options.augment->any()) return std::nullopt;
+  const Shape& shape = data.inputs.shape();
+  return std::optional<Augmenter>(std::in_place, *options.augment, shape[1], shape[2],
+                                  shape.rank() == 4 ? shape[3] : 1);
+}
+
+}  // namespace
+
+// Copies rows of a data set into slots. It has its own scratch memory, so one belongs to each thread that fills.
+class Batches::Worker {
+ public:
+  Worker(const Dataset& data, const BatchOptions& options)
+      : data_(data), options_(options), augmenter_(make_augmenter(data, options)) {}
+
+  // `order` is the rows of the whole epoch.
+  void fill(Slot& slot, int64_t index, std::span<const uint32_t> order, uint64_t epoch) {
+    const int64_t first = index * options_.batch_size, count = std::min(options_.batch_size, data_.size() - first);
+    const std::span<const uint32_t> rows = order.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+    slot.error = nullptr;
+    try {
+      slot.batch.index = index;
+      slot.batch.inputs = slot.inputs.rows(0, count);
+      if (slot.targets) slot.batch.targets = slot.targets.rows(0, count);
+      if (slot.targets) copy_rows(data_.targets, rows, slot.targets.data());
+      if (augmenter_)
+        augment_rows(rows, slot.inputs.data(), epoch);
+      else
+        copy_rows(data_.inputs, rows, slot.inputs.data());
+      if (options_.transform) transform_rows(rows, slot.inputs.data(), epoch);
+    } catch (...) {
+      slot.error = std::current_exception();
+    }
+    slot.ready.store(index, std::memory_order_release);
+  }
+
+ private:
+  // Shuffled rows are strangers to the processor's own prefetching.
+  static void prefetch(const std::byte* row, size_t bytes) {
+    constexpr size_t line = 64, most = 1024;
+    for (size_t i = 0; i < std::min(most, bytes); i += line) __builtin_prefetch(row + i);
+  }
+
+  static void copy_rows(const Array& array, std::span<const uint32_t> rows, std::byte* out) {
+    constexpr size_t rows_ahead = 4;
+    const size_t bytes = row_bytes(array);
+    const std::byte* const from = array.data();
+    for (size_t i = 0; i < rows.size(); ++i, out += bytes) {
+      if (i + rows_ahead < rows.size()) prefetch(from + rows[i + rows_ahead] * bytes, bytes);
+      std::memcpy(out, from + rows[i] * bytes, bytes);
+    }
+  }
+
+  void augment_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
+    const size_t bytes = row_bytes(data_.inputs);
+    const auto images = data_.inputs.as<uint8_t>();
+    for (const uint32_t row : rows) {
+      augmenter_->apply(images.subspan(row * bytes, bytes), {reinterpret_cast<uint8_t*>(out), bytes}, key(row, epoch));
+      out += bytes;
+    }
+  }
+
+  void transform_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
+    const size_t bytes = row_bytes(data_.inputs);
+    for (const uint32_t row : rows) {
+      options_.transform({out, bytes}, random_key(key(row, epoch), 3));
+      out += bytes;
+    }
+  }
+
+  uint64_t key(uint32_t row, uint64_t epoch) const { return random_key(options_.seed, epoch, row); }
+
+  const Dataset& data_;
+  const BatchOptions& options_;
+  std::optional<Augmenter> augmenter_;
+};
+
+// The ring of slots between the data threads and the caller. Batch i lives in slot i modulo the size. Batches are
+// claimed in order under the mutex, filled outside it, and given out in order.
+class Batches::Ring {
+ public:
+  Ring(Dataset data, BatchOptions options) : data_(std::move(data)), options_(std::move(options)) {
+    check(data_, options_);
+    const int64_t rows = data_.size(), size = options_.batch_size;
+    total_ = options_.drop_last ? rows / size : (rows + size - 1) / size;
+    order_.resize(static_cast<size_t>(rows));
+    std::iota(order_.begin(), order_.end(), 0u);
+    const bool threaded = options_.threads > 0 && !is_quick();
+    slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
+    for (Slot& slot : slots_) {
+      slot.inputs = like(data_.inputs, std::min(rows, size));
+      slot.targets = like(data_.targets, std::min(rows, size));
+    }
+    workers_.reserve(static_cast<size_t>(options_.threads) + 1);
+    workers_.emplace_back(data_, options_);  // the caller's
+    for (int i = 0; threaded && i < options_.threads; ++i) workers_.emplace_back(data_, options_);
+    try {
+      for (size_t i = 1; i < workers_.size(); ++i) threads_.emplace_back([this, i] { work(workers_[i]); });
+    } catch (...) {  // the system gives no more threads
+      shut_down();
+      throw;
+    }
+  }
+  ~Ring() { shut_down(); }
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  void start(uint64_t epoch, int64_t first_batch) {
+    if (first_batch < 0 || first_batch > total_)
+      fail(text("batches: an epoch of ", total_, " batches cannot start at batch ", first_batch));
+    std::unique_lock lock(mutex_);
+    end_ = 0;  // nothing more is claimed
+    filled_.wait(lock, [this] { return filling_ == 0; });
+    if (options_.shuffle) random_order(order_, random_key(options_.seed, epoch));
+    for (Slot& slot : slots_) slot.ready.store(-1, std::memory_order_relaxed);
+    epoch_ = epoch;
+    claimed_ = released_ = position_ = first_batch;
+    end_ = total_;
+    wanted_.notify_all();
+  }
+
+  const Batch* next() {
+    std::unique_lock lock(mutex_);
+    released_ = position_;  // the caller is done with the batch before
+    if (position_ >= end_) return nullptr;
+    const int64_t index = position_++;
+    Slot& slot = slots_[static_cast<size_t>(index) % slots_.size()];
+    const bool help = claimed_ == index;
+    if (help) ++claimed_;
+    // Sleeping threads are woken when half the ring is empty, not for every batch: a wake-up costs more than a small
+    // batch.
+    if (claimed_ - released_ <= static_cast<int64_t>(slots_.size()) / 2) wanted_.notify_all();
+    if (help) {
+      lock.unlock();
+      workers_[0].fill(slot, index, order_, epoch_);
+    } else {
+      wait(lock, slot, index);
+    }
+    if (slot.error) std::rethrow_exception(std::exchange(slot.error, nullptr));
+    return &slot.batch;
+  }
+
+  int64_t total() const { return total_; }
+  const Dataset& data() const { return data_; }
+  const BatchOptions& options() const { return options_; }
+
+ private:
+  bool is_quick() const {
+    const auto bytes = static_cast<int64_t>(row_bytes(data_.inputs) + row_bytes(data_.targets)) * options_.batch_size;
+    return !(options_.augment && options_.augment->any()) && !options_.transform && bytes <= inline_bytes;
+  }
+
+  bool may_claim() const { return claimed_ < end_ && claimed_ < released_ + static_cast<int64_t>(slots_.size()); }
+
+  void work(Worker& worker) {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wanted_.wait(lock, [this] { return stop_ || may_claim(); });
+      if (stop_) return;
+      const int64_t index = claimed_++;
+      ++filling_;
+      lock.unlock();
+      worker.fill(slots_[static_cast<size_t>(index) % slots_.size()], index, order_, epoch_);
+      lock.lock();
+      --filling_;
+      filled_.notify_all();
+    }
+  }
+
+  // Spins briefly, since a batch that is being filled is seldom far off, and then sleeps.
+  void wait(std::unique_lock<std::mutex>& lock, const Slot& slot, int64_t index) {
+    constexpr int spins = 300;
+    const auto is_ready = [&] { return slot.ready.load(std::memory_order_acquire) == index; };
+    if (is_ready()) return lock.unlock();
+    lock.unlock();
+    for (int i = 0; i < spins && !is_ready(); ++i) pause_briefly();
+    if (is_ready()) return;
+    lock.lock();
+    filled_.wait(lock, is_ready);
+    lock.unlock();
+  }
+
+  void shut_down() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    wanted_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  const Dataset data_;
+  const BatchOptions options_;
+  int64_t total_ = 0;
+  std::vector<uint32_t> order_;
+  uint64_t epoch_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<Worker> workers_;  // [0] is the caller's
+  std::vector<std::thread> threads_;
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wanted_, filled_;
+  int64_t position_ = 0;  // the batch that the caller gets next
+  int64_t released_ = 0;  // batches before this one may be overwritten
+  int64_t claimed_ = 0;   // batches before this one are filled or being filled
+  int64_t end_ = 0;       // batches of this epoch; 0 before start()
+  int filling_ = 0;       // threads that are filling
+  bool stop_ = false;
+};
+
+Batches::Batches(Dataset data, BatchOptions options)
+    : ring_(std::make_unique<Ring>(std::move(data), std::move(options))) {}
+Batches::~Batches() = default;
+
+void Batches::start(uint64_t epoch, int64_t first_batch) { ring_->start(epoch, first_batch); }
+const Batch* Batches::next() { return ring_->next(); }
+int64_t Batches::batches_per_epoch() const { return ring_->total(); }
+const Dataset& Batches::data() const { return ring_->data(); }
+const BatchOptions& Batches::options() const { return ring_->options(); }
+
+}  // namespace descent::data
