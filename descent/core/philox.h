@@ -42,13 +42,13 @@ inline void fill_random(std::span<uint32_t> out, const RandomSource& source) {
                         out.begin() + begin);
 }
 
-// A number uniform in [0, 1): the word / 2^32 rounded to f32, and kept below 1 where it would round to it.
-constexpr float uniform_from_word(uint32_t word) { return std::min(static_cast<float>(word) * 0x1p-32f, 1 - 0x1p-24f); }
+// A number uniform in [0, 1): the word / 2^32, kept low enough to stay below 1 when rounded to f32.
+constexpr double uniform_from_word(uint32_t word) { return std::min(word * 0x1p-32, 1 - 0x1p-24); }
 
 // A standard normal number from two independent words (Box and Muller, 1958): of magnitude at most 6.8, since the
 // logarithm's argument is kept at or above 2^-33.
 inline double normal_from_words(uint32_t radius, uint32_t angle) {
-  const double distance = std::sqrt(-2 * std::log(std::max<double>(uniform_from_word(radius), 0x1p-33)));
+  const double distance = std::sqrt(-2 * std::log(std::max(uniform_from_word(radius), 0x1p-33)));
   return distance * std::cos(2 * std::numbers::pi * uniform_from_word(angle));
 }
 

@@ -70,7 +70,7 @@ struct CrossEntropy {
              hard,
              false},
             {"impossible",
-             {{{DType::f32, {2, 3}}, 0, 0, {1, -HUGE_VAL, 2, 1, -HUGE_VAL, 2}}, {{DType::i32, {2}}, 0, 0, {0, 1}}},
+             {{{DType::f32, {2, 3}}, 0, 0, {1, 2, -HUGE_VAL, 1, 2, -HUGE_VAL}}, {{DType::i32, {2}}, 0, 0, {0, 2}}},
              hard,
              false},
             {"no such class", {{{DType::f32, {2, 3}}}, {{DType::i32, {2}}, 0, 0, {-1, 3}}}, hard, false},

@@ -16,7 +16,7 @@ struct SquaredError : FloatingComposite<SquaredError, 2> {
 
   static Samples samples() {
     return {{"matrix", {{{DType::f32, {3, 5}}}, {{DType::f32, {3, 5}}}}, {}},
-            {"equal", {{{DType::f32, {2}}, 0, 0, {3, -0.5}}, {{DType::f32, {2}}, 0, 0, {3, -0.5}}}, {}},
+            {"equal", {{{DType::f32, {3}}, 0, 0, {1, 3, -0.5}}, {{DType::f32, {3}}, 0, 0, {0, 3, -0.5}}}, {}},
             {"empty", {{{DType::f32, {0, 4}}}, {{DType::f32, {0, 4}}}}, {}}};
   }
   static Misuses misuse() {

@@ -104,8 +104,8 @@ TEST(philox, host_and_graph_draw_the_same_words) {
 
 TEST(philox, uniform_stays_below_1_and_normal_is_finite) {
   EXPECT_EQ(uniform_from_word(0), 0);
-  EXPECT_EQ(uniform_from_word(0xffffffff), 1 - 0x1p-24f);
-  EXPECT_EQ(uniform_from_word(0x80000000), 0.5f);
+  EXPECT_EQ(static_cast<float>(uniform_from_word(0xffffffff)), 1 - 0x1p-24f);
+  EXPECT_EQ(uniform_from_word(0x80000000), 0.5);
   EXPECT_NEAR(normal_from_words(0, 0), std::sqrt(2 * 33 * std::log(2.0)), 1e-12);
   EXPECT_NEAR(normal_from_words(0x80000000, 0x80000000), -std::sqrt(2 * std::log(2.0)), 1e-12);
 }
