@@ -120,6 +120,7 @@ class Transfer {
     set(CURLOPT_MAXREDIRS, 5L);
     set(CURLOPT_FAILONERROR, 1L);
     set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_QUICK_EXIT, 1L);  // a name server that is silent is not waited for
     set(CURLOPT_USERAGENT, "descent");
     set(CURLOPT_ERRORBUFFER, message_);
     set(CURLOPT_CONNECTTIMEOUT_MS, std::lround(wanted_.connect_seconds * 1000));
