@@ -1,0 +1,23 @@
+#include "descent/backend/cpu/calls.h"
+
+#include <algorithm>
+
+namespace descent::cpu {
+
+namespace {
+
+struct Maker {
+  std::string_view what;
+  std::unique_ptr<Call> (*make)(const CallStep&);
+};
+constexpr Maker makers[] = {{"matmul", make_matmul}, {"fused_matmul", make_matmul}, {"gather", make_gather}, {"scatter_add", make_scatter_add}};
+
+}  // namespace
+
+std::unique_ptr<Call> make_call(const CallStep& step) {
+  for (const Maker& maker : makers)
+    if (maker.what == step.what) return maker.make(step);
+  fail(text("the CPU backend has no kernel for '", step.what, "'"));
+}
+
+}  // namespace descent::cpu

@@ -1,0 +1,31 @@
+// The kernels that CallSteps name: each is prepared once, when its program is compiled.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "descent/compile/program.h"
+
+namespace descent::cpu {
+
+class Call {
+ public:
+  virtual ~Call() = default;
+  virtual void run(std::byte* const* addresses) = 0;  // addresses[buffer id]
+  virtual std::string kernel() const = 0;             // which implementation runs: for logs, profiles and tests
+};
+
+// Fails naming the call if there is no such kernel.
+std::unique_ptr<Call> make_call(const CallStep& step);
+
+// The element a view begins at.
+inline std::byte* address_of(const View& view, std::byte* const* addresses) {
+  return addresses[view.buffer] + view.offset * static_cast<int64_t>(size_of(view.dtype));
+}
+
+// The makers that make_call chooses from.
+std::unique_ptr<Call> make_matmul(const CallStep& step);       // matmul, fused_matmul
+std::unique_ptr<Call> make_gather(const CallStep& step);
+std::unique_ptr<Call> make_scatter_add(const CallStep& step);
+
+}  // namespace descent::cpu

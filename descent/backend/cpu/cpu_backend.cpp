@@ -1,0 +1,85 @@
+// The CPU as a backend: loop steps go to the tile machine, calls to their kernels.
+#include <chrono>
+
+#include "descent/backend/cpu/calls.h"
+#include "descent/backend/cpu/processor.h"
+#include "descent/backend/cpu/tile_machine.h"
+#include "descent/base/threads.h"
+#include "descent/core/array.h"
+#include "descent/runtime/backend.h"
+
+namespace descent::cpu {
+
+namespace {
+
+// A step made ready: one of the two is set.
+struct Work {
+  std::unique_ptr<TileLaunch> loop;
+  std::unique_ptr<Call> call;
+
+  void run(std::byte* const* addresses) const { loop ? loop->run(addresses) : call->run(addresses); }
+};
+
+class CpuExecutable : public Executable {
+ public:
+  CpuExecutable(const Program& program, bool profile)
+      : arena_(allocate_bytes(static_cast<size_t>(program.arena_bytes))), addresses_(program.buffers.size()), profile_(profile) {
+    for (BufferId id = 0; id < program.buffers.size(); ++id)
+      if (program.buffers[id].role == BufferRole::temporary) addresses_[id] = arena_.get() + program.buffers[id].offset;
+      else external_.push_back(id);
+    for (const Step& step : program.steps) {
+      work_.push_back(prepare(step, program));
+      times_.push_back({step.label, work_.back().call ? work_.back().call->kernel() : "loop"});
+    }
+  }
+
+  void run(std::span<std::byte* const> addresses) override {
+    for (const BufferId id : external_) addresses_[id] = addresses[id];
+    if (profile_) return run_profiled();
+    for (const Work& work : work_) work.run(addresses_.data());
+  }
+
+  std::vector<StepTime> step_times() const override { return times_; }
+
+ private:
+  static Work prepare(const Step& step, const Program& program) {
+    if (const auto* loop = std::get_if<LoopStep>(&step.work)) return {std::make_unique<TileLaunch>(*loop, program, thread_count()), nullptr};
+    return {nullptr, make_call(std::get<CallStep>(step.work))};
+  }
+
+  void run_profiled() {
+    using Clock = std::chrono::steady_clock;
+    for (size_t i = 0; i < work_.size(); ++i) {
+      const Clock::time_point begin = Clock::now();
+      work_[i].run(addresses_.data());
+      times_[i].seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+      ++times_[i].runs;
+    }
+  }
+
+  std::shared_ptr<std::byte[]> arena_;
+  std::vector<std::byte*> addresses_;
+  std::vector<BufferId> external_;
+  std::vector<Work> work_;
+  std::vector<StepTime> times_;
+  bool profile_;
+};
+
+class CpuBackend : public Backend {
+ public:
+  std::string_view name() const override { return "cpu"; }
+  bool fast_bf16() const override { return processor().avx512_bf16 || processor().amx_bf16; }
+  std::string describe() const override { return processor_text(); }
+
+  std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) override {
+    flush_subnormals_to_zero();
+    return std::make_unique<CpuExecutable>(program, options.profile);
+  }
+};
+
+CpuBackend cpu_backend;
+[[maybe_unused]] const bool registered = (register_backend(cpu_backend), true);
+
+}  // namespace
+
+}  // namespace descent::cpu

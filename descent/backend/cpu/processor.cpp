@@ -1,0 +1,52 @@
+#include "descent/backend/cpu/processor.h"
+
+#include <fstream>
+
+#include "descent/backend/cpu/tile_machine.h"
+#include "descent/base/text.h"
+#include "descent/base/threads.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace descent::cpu {
+
+namespace {
+
+std::string model_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown processor";
+}
+
+Processor detect() {
+  Processor out;
+  out.model = model_name();
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  out.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  out.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) out.avx512_bf16 = out.avx512 && (a >> 5 & 1);
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) out.amx_bf16 = (d >> 22 & 1) && (d >> 24 & 1);
+#endif
+  return out;
+}
+
+}  // namespace
+
+const Processor& processor() {
+  static const Processor detected = detect();
+  return detected;
+}
+
+std::string processor_text() {
+  const Processor& p = processor();
+  const char* vectors = p.avx512 ? "AVX-512" : p.avx2 ? "AVX2" : "baseline";
+  const char* matrices = p.amx_bf16 ? "AMX bf16" : p.avx512_bf16 ? "AVX512-BF16" : "none";
+  return text(p.model, ", vectors ", vectors, " (", tile_target(), "), bf16 products ", matrices, ", ", thread_count(), " threads");
+}
+
+}  // namespace descent::cpu
