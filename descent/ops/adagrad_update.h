@@ -1,8 +1,8 @@
 #pragma once
 
 #include "descent/ops/div.h"
+#include "descent/ops/neg.h"
 #include "descent/ops/sqrt.h"
-#include "descent/ops/sub.h"
 #include "descent/ops/update_rule.h"
 
 namespace descent {
@@ -33,7 +33,9 @@ struct AdagradUpdate {
   }
   static Tensors expand(const ExpandArgs& args) {
     const Tensor d = decayed_gradient(args), squares = args.inputs[2] + d * d;
-    return {args.inputs[0] - args.inputs[3] * (d / (sqrt(squares, args.at) + args.attrs.number("epsilon"))), squares};
+    return {
+        args.inputs[0] + neg(args.inputs[3], args.at) * (d / (sqrt(squares, args.at) + args.attrs.number("epsilon"))),
+        squares};
   }
 
   static Samples samples() {

@@ -4,7 +4,6 @@
 #include "descent/ops/expm1.h"
 #include "descent/ops/neg.h"
 #include "descent/ops/sqrt.h"
-#include "descent/ops/sub.h"
 #include "descent/ops/update_rule.h"
 
 namespace descent {
@@ -48,19 +47,21 @@ struct AdamUpdate {
     });
   }
 
-  // The corrections are scalars; what is left for each element is one root and one quotient.
+  // As in the paper's section 2: with c1 and c2 the corrections, w' = w - rate * sqrt(c2) / c1 * m' / (sqrt(v') +
+  // sqrt(c2)
+  // * epsilon), whose factors are scalars; what is left for each element is one root and one quotient.
   static Tensors expand(const ExpandArgs& args) {
     const Tensor w = args.inputs[0], rate = args.inputs[4], step = args.inputs[5];
-    const double beta1 = args.attrs.number("beta1"), beta2 = args.attrs.number("beta2"),
-                 decay = args.attrs.number("weight_decay");
+    const double beta1 = args.attrs.number("beta1"), beta2 = args.attrs.number("beta2");
+    const double decay = args.attrs.number("weight_decay");
     const bool decoupled = args.attrs.integer("decoupled") != 0;
     const Tensor d = decoupled ? args.inputs[1] : decayed_gradient(args);
     const Tensor m = beta1 * args.inputs[2] + (1 - beta1) * d, v = beta2 * args.inputs[3] + (1 - beta2) * (d * d);
-    const Tensor scale = rate / correction(beta1, step, args.at),
-                 root = 1 / sqrt(correction(beta2, step, args.at), args.at);
-    Tensor change = scale * (m / (root * sqrt(v, args.at) + args.attrs.number("epsilon")));
-    if (decoupled && decay != 0) change = change + (decay * rate) * w;
-    return {w - change, m, v};
+    const Tensor root = sqrt(neg(minus_correction(beta2, step, args.at), args.at), args.at);
+    const Tensor scale = (rate * root) / minus_correction(beta1, step, args.at);
+    Tensor change = scale * (m / (sqrt(v, args.at) + args.attrs.number("epsilon") * root));
+    if (decoupled && decay != 0) change = change + (-decay * rate) * w;
+    return {w + change, m, v};
   }
 
   static Samples samples() {
@@ -92,9 +93,9 @@ struct AdamUpdate {
   }
 
  private:
-  // 1 - beta^step, which in f32 would lose up to five digits in the first steps if taken literally.
-  static Tensor correction(double beta, Tensor step, Site at) {
-    return beta == 0 ? constant_like(step, 1, at) : neg(expm1(std::log(beta) * step, at), at);
+  // beta^step - 1, which in f32 would lose up to five digits in the first steps if taken literally.
+  static Tensor minus_correction(double beta, Tensor step, Site at) {
+    return beta == 0 ? constant_like(step, -1, at) : expm1(std::log(beta) * step, at);
   }
 };
 

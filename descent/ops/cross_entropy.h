@@ -52,9 +52,10 @@ struct CrossEntropy {
     const double smoothing = args.attrs.number("label_smoothing");
     const double elsewhere = smoothing / static_cast<double>(scores.shape().back());
     const Tensor mask = label_mask(scores, args.inputs[1], args.at);
-    const Tensor target =
-        smoothing > 0 ? where(mask, (1 - smoothing + elsewhere) * g, elsewhere * g) : where(mask, g, 0);
-    return {row.exps * (g / row.total) - target, Tensor()};
+    const double at_label = 1 - smoothing + elsewhere;
+    const Tensor minus_target =
+        smoothing > 0 ? where(mask, -at_label * g, -elsewhere * g) : where(mask, neg(g, args.at), 0);
+    return {row.exps * (g / row.total) + minus_target, Tensor()};
   }
 
   static Samples samples() {

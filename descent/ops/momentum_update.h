@@ -1,6 +1,6 @@
 #pragma once
 
-#include "descent/ops/sub.h"
+#include "descent/ops/neg.h"
 #include "descent/ops/update_rule.h"
 
 namespace descent {
@@ -36,7 +36,7 @@ struct MomentumUpdate {
     const double momentum = args.attrs.number("momentum");
     const Tensor d = decayed_gradient(args), velocity = momentum * args.inputs[2] + d;
     const Tensor direction = args.attrs.integer("nesterov") ? d + momentum * velocity : velocity;
-    return {args.inputs[0] - args.inputs[3] * direction, velocity};
+    return {args.inputs[0] + neg(args.inputs[3], args.at) * direction, velocity};
   }
 
   static Samples samples() {

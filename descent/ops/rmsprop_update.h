@@ -1,8 +1,8 @@
 #pragma once
 
 #include "descent/ops/div.h"
+#include "descent/ops/neg.h"
 #include "descent/ops/sqrt.h"
-#include "descent/ops/sub.h"
 #include "descent/ops/update_rule.h"
 
 namespace descent {
@@ -37,7 +37,9 @@ struct RmspropUpdate {
   static Tensors expand(const ExpandArgs& args) {
     const double decay = args.attrs.number("decay");
     const Tensor d = decayed_gradient(args), square = decay * args.inputs[2] + (1 - decay) * (d * d);
-    return {args.inputs[0] - args.inputs[3] * (d / (sqrt(square, args.at) + args.attrs.number("epsilon"))), square};
+    return {
+        args.inputs[0] + neg(args.inputs[3], args.at) * (d / (sqrt(square, args.at) + args.attrs.number("epsilon"))),
+        square};
   }
 
   static Samples samples() {

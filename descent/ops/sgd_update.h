@@ -1,6 +1,6 @@
 #pragma once
 
-#include "descent/ops/sub.h"
+#include "descent/ops/neg.h"
 #include "descent/ops/update_rule.h"
 
 namespace descent {
@@ -24,7 +24,9 @@ struct SgdUpdate {
       out[0] = w - rate * (g + decay * w);
     });
   }
-  static Tensors expand(const ExpandArgs& args) { return {args.inputs[0] - args.inputs[2] * decayed_gradient(args)}; }
+  static Tensors expand(const ExpandArgs& args) {
+    return {args.inputs[0] + neg(args.inputs[2], args.at) * decayed_gradient(args)};
+  }
 
   static Samples samples() {
     const SampleInput array{{DType::f32, {3, 5}}}, rate{{DType::f32, {}}, 0, 0, {0.1}};

@@ -33,7 +33,7 @@ struct SoftCrossEntropy {
     const Tensor targets = args.inputs[1], g = beside_classes(args.cotangents[0], args.at);
     const RowExp row = row_exp(args.inputs[0], args.at);
     const Tensor mass = sum(targets, {-1}, true, args.at);
-    return {row.exps * (g * mass / row.total) - targets * g, (log(row.total, args.at) - row.shifted) * g};
+    return {row.exps * (g * mass / row.total) + targets * neg(g, args.at), (log(row.total, args.at) - row.shifted) * g};
   }
 
   static Samples samples() { return distribution_samples(); }
