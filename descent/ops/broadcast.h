@@ -40,6 +40,7 @@ struct Broadcast {
     return {{"row", {{{DType::f32, {4}}}}, {{"shape", std::vector<int64_t>{3, 4}}}},
             {"column", {{{DType::f32, {3, 1}}}}, {{"shape", std::vector<int64_t>{2, 3, 4}}}},
             {"scalar", {{{DType::f32, {}}}}, {{"shape", std::vector<int64_t>{2, 2}}}},
+            {"integers", {{{DType::i32, {3, 1}}, -9, 9}}, {{"shape", std::vector<int64_t>{3, 4}}}},
             {"empty", {{{DType::f32, {1}}}}, {{"shape", std::vector<int64_t>{0}}}}};
   }
   static Misuses misuse() {

@@ -6,14 +6,17 @@ namespace descent {
 
 struct Cast {
   static constexpr auto name = "cast";
-  static constexpr auto summary = "x in another element type: {to}; to a smaller float it rounds to even, to an integer toward zero";
+  static constexpr auto summary =
+      "x in another element type: {to}; to a smaller float it rounds to even, to an integer toward zero";
   static constexpr OpClass op_class = OpClass::elementwise;
   static constexpr int arity = 1;
   static constexpr auto scalar_op = ScalarOp::cast;
   static constexpr bool exact = true;
 
   static std::vector<Type> infer(const InferArgs& args) { return {{args.attrs.dtype("to"), args.inputs[0].shape}}; }
-  static void evaluate(const EvalArgs& args) { args.outputs[0].values = args.inputs[0].values; }  // rounded by the interpreter
+  static void evaluate(const EvalArgs& args) {
+    args.outputs[0].values = args.inputs[0].values;
+  }  // rounded by the interpreter
 
   static Tensors vjp(const VjpArgs& args) {
     const DType from = args.inputs[0].dtype();

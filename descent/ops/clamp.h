@@ -20,8 +20,9 @@ struct Clamp {
   }
   static void evaluate(const EvalArgs& args) {
     const double low = args.attrs.number("low"), high = args.attrs.number("high");
-    std::ranges::transform(args.inputs[0].values, args.outputs[0].values.begin(),
-                           [&](double x) { return x < low ? low : x > high ? high : x; });
+    std::ranges::transform(args.inputs[0].values, args.outputs[0].values.begin(), [&](double x) {
+      return x < low ? low : x > high ? high : x;
+    });
   }
   static Tensors expand(const ExpandArgs& args) {
     const Tensor raised = maximum({args.inputs[0], args.at}, args.attrs.number("low"));
@@ -37,7 +38,9 @@ struct Clamp {
             {"empty", {{{DType::f32, {0, 4}}}}, attrs}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2}}}, {{"low", 2.0}, {"high", 1.0}}, "clamp: the lower bound 2 is not below the upper bound 1"}};
+    return {{{{DType::f32, {2}}},
+             {{"low", 2.0}, {"high", 1.0}},
+             "clamp: the lower bound 2 is not below the upper bound 1"}};
   }
 };
 

@@ -17,7 +17,9 @@ struct Concat {
       const Type& in = args.inputs[i];
       const bool fits = in.dtype == out.dtype && in.shape.rank() == out.shape.rank() &&
                         in.shape.with(axis, 0) == out.shape.with(axis, 0);
-      if (!fits) fail(text(name, ": input ", i, " is ", in, " but input 0 is ", args.inputs[0], "; only axis ", axis, " may differ"));
+      if (!fits)
+        fail(text(name, ": input ", i, " is ", in, " but input 0 is ", args.inputs[0], "; only axis ", axis,
+                  " may differ"));
       out.shape[axis] += in.shape[axis];
     }
     return {out};
@@ -59,8 +61,12 @@ struct Concat {
             {"empty", {{{DType::f32, {0, 3}}}, {{DType::f32, {0, 2}}}}, along(1)}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {3, 5}}, {DType::f32, {2, 4}}}, {{"axis", int64_t{0}}}, "concat: input 1 is f32[2,4] but input 0 is f32[3,5]; only axis 0 may differ"},
-            {{{DType::f32, {}}, {DType::f32, {}}}, {{"axis", int64_t{0}}}, "concat: axis 0 does not exist; the input has 0 axes"}};
+    return {{{{DType::f32, {3, 5}}, {DType::f32, {2, 4}}},
+             {{"axis", int64_t{0}}},
+             "concat: input 1 is f32[2,4] but input 0 is f32[3,5]; only axis 0 may differ"},
+            {{{DType::f32, {}}, {DType::f32, {}}},
+             {{"axis", int64_t{0}}},
+             "concat: axis 0 does not exist; the input has 0 axes"}};
   }
 };
 

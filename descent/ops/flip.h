@@ -38,7 +38,9 @@ struct Flip {
             {"empty", {{{DType::f32, {0, 4}}}}, {{"axes", std::vector<int64_t>{0, 1}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2, 3}}}, {{"axes", std::vector<int64_t>{2}}}, "flip: axis 2 does not exist; the input has 2 axes"}};
+    return {{{{DType::f32, {2, 3}}},
+             {{"axes", std::vector<int64_t>{2}}},
+             "flip: axis 2 does not exist; the input has 2 axes"}};
   }
 };
 

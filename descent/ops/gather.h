@@ -9,14 +9,16 @@ namespace descent {
 // Gathering and scattering are each other's gradient; scatter_add.h, included below, defines this.
 Tensor scatter_add(Tensor indices, Tensor updates, int64_t rows, Site at);
 
-// Row `index` of `rows`, an index outside being clamped to the first or the last: bad indices cannot reach other memory.
+// Row `index` of `rows`, an index outside being clamped to the first or the last: bad indices cannot reach other
+// memory.
 inline int64_t clamped_row(double index, int64_t rows) {
   return static_cast<int64_t>(std::clamp(index, 0.0, static_cast<double>(rows - 1)));
 }
 
 struct Gather {
   static constexpr auto name = "gather";
-  static constexpr auto summary = "rows of a table[v, ...] by i32 indices, as indices.shape + [...]; indices outside are clamped";
+  static constexpr auto summary =
+      "rows of a table[v, ...] by i32 indices, as indices.shape + [...]; indices outside are clamped";
   static constexpr OpClass op_class = OpClass::index;
   static constexpr int arity = 2;
   static constexpr bool exact = true;
@@ -24,7 +26,8 @@ struct Gather {
   static std::vector<Type> infer(const InferArgs& args) {
     const Type &table = args.inputs[0], &indices = args.inputs[1];
     if (indices.dtype != DType::i32) fail(text(name, ": the indices must be i32, got ", indices));
-    if (table.shape.rank() == 0 || table.shape[0] == 0) fail(text(name, ": needs a table with at least one row, got ", table));
+    if (table.shape.rank() == 0 || table.shape[0] == 0)
+      fail(text(name, ": needs a table with at least one row, got ", table));
     Shape out = indices.shape;
     for (int axis = 1; axis < table.shape.rank(); ++axis) out.push_back(table.shape[axis]);
     return {{table.dtype, out}};
@@ -53,12 +56,15 @@ struct Gather {
             {"empty rows", {{{DType::f32, {5, 0}}}, {{DType::i32, {2}}, 0, 5}}, {}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {5, 3}}, {DType::f32, {7}}}, {}, "gather: the indices must be i32, got f32[7]"},
-            {{{DType::f32, {0, 3}}, {DType::i32, {7}}}, {}, "gather: needs a table with at least one row, got f32[0,3]"}};
+    return {
+        {{{DType::f32, {5, 3}}, {DType::f32, {7}}}, {}, "gather: the indices must be i32, got f32[7]"},
+        {{{DType::f32, {0, 3}}, {DType::i32, {7}}}, {}, "gather: needs a table with at least one row, got f32[0,3]"}};
   }
 };
 
-inline Tensor gather(Tensor table, Tensor indices, Site at = Site::here()) { return apply<Gather>({table, indices}, {}, at); }
+inline Tensor gather(Tensor table, Tensor indices, Site at = Site::here()) {
+  return apply<Gather>({table, indices}, {}, at);
+}
 
 }  // namespace descent
 

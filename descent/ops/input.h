@@ -12,7 +12,9 @@ struct Input {
   static constexpr int arity = 0;
   static constexpr auto no_gradient = "it has no inputs";
 
-  static std::vector<Type> infer(const InferArgs& args) { return {{args.attrs.dtype("dtype"), args.attrs.shape("shape")}}; }
+  static std::vector<Type> infer(const InferArgs& args) {
+    return {{args.attrs.dtype("dtype"), args.attrs.shape("shape")}};
+  }
   // The interpreter binds inputs before it evaluates nodes, so their values stand already.
   static void evaluate(const EvalArgs&) {}
   static Samples samples() {

@@ -42,7 +42,8 @@ struct Iota {
 
 inline Tensor iota(Graph& graph, const Shape& shape, int axis, DType dtype = DType::i32, Site at = Site::here()) {
   const int64_t normal = normal_axis(axis, shape.rank(), Iota::name, at);
-  return {graph, {graph.add(op_def<Iota>(), {}, {{"shape", shape.to_vector()}, {"axis", normal}, {"dtype", dtype}}, at), 0}};
+  return {graph,
+          {graph.add(op_def<Iota>(), {}, {{"shape", shape.to_vector()}, {"axis", normal}, {"dtype", dtype}}, at), 0}};
 }
 
 }  // namespace descent

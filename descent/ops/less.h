@@ -20,7 +20,9 @@ struct Less : Elementwise<Less, 2> {
   static Samples samples() {
     return {{"matrix", {{{DType::f32, {3, 5}}}, {{DType::f32, {3, 5}}}}, {}},
             {"integers", {{{DType::i32, {20}}, -3, 3}, {{DType::i32, {20}}, -3, 3}}, {}},
-            {"unsigned", {{{DType::u32, {3}}, 0, 0, {0, 4294967295.0, 7}}, {{DType::u32, {3}}, 0, 0, {4294967295.0, 0, 7}}}, {}},
+            {"unsigned",
+             {{{DType::u32, {3}}, 0, 0, {0, 4294967295.0, 7}}, {{DType::u32, {3}}, 0, 0, {4294967295.0, 0, 7}}},
+             {}},
             {"edge",
              {{{DType::f32, {6}}, 0, 0, {1, 0, -0.0, NAN, 1, HUGE_VAL}},
               {{DType::f32, {6}}, 0, 0, {1, -0.0, 0, 1, NAN, HUGE_VAL}}},

@@ -54,12 +54,21 @@ struct Matmul {
             {"batched", {{{DType::f32, {2, 3, 4, 5}}}, {{DType::f32, {2, 3, 5, 6}}}}, {}},
             {"one row", {{{DType::f32, {1, 70}}}, {{DType::f32, {70, 3}}}}, {}},
             {"inner 1", {{{DType::f32, {5, 1}}}, {{DType::f32, {1, 6}}}}, {}},
+            {"bf16 to f32", {{{DType::bf16, {9, 20}}}, {{DType::bf16, {20, 7}}}}, {{"to", DType::f32}}},
+            {"of nothing", {{{DType::f32, {3, 0}}}, {{DType::f32, {0, 5}}}}, {}},
             {"empty", {{{DType::f32, {0, 4}}}, {{DType::f32, {4, 5}}}}, {}}};
   }
   static Misuses misuse() {
     return {{{{DType::f32, {2, 3}}, {DType::f32, {4, 5}}},
              {},
-             "matmul: inner sizes differ: lhs f32[2,3] axis 1 is 3, rhs f32[4,5] axis 0 is 4"}};
+             "matmul: inner sizes differ: lhs f32[2,3] axis 1 is 3, rhs f32[4,5] axis 0 is 4"},
+            {{{DType::f32, {2, 3}}, {DType::bf16, {3, 4}}},
+             {},
+             "matmul: needs two inputs of one floating type: lhs f32[2,3], rhs bf16[3,4]"},
+            {{{DType::f32, {3}}, {DType::f32, {3}}}, {}, "matmul: needs two inputs of equal rank, at least 2: lhs f32[3], rhs f32[3]"},
+            {{{DType::f32, {2, 3, 4}}, {DType::f32, {5, 4, 6}}},
+             {},
+             "matmul: leading sizes differ on axis 0: lhs f32[2,3,4], rhs f32[5,4,6]"}};
   }
 };
 

@@ -44,10 +44,16 @@ struct Max {
     return {{"rows", {{{DType::f32, {4, 9}}}}, {{"axes", std::vector<int64_t>{1}}}},
             {"columns", {{{DType::f32, {4, 9}}}}, {{"axes", std::vector<int64_t>{0}}}},
             {"outer and inner", {{{DType::f32, {2, 3, 4}}}}, {{"axes", std::vector<int64_t>{0, 2}}}},
-            {"all", {{{DType::f32, {50, 70}}}}, {{"axes", std::vector<int64_t>{0, 1}}}, false},  // too dense: some are near ties
+            {"all",
+             {{{DType::f32, {50, 70}}}},
+             {{"axes", std::vector<int64_t>{0, 1}}},
+             false},  // too dense: some are near ties
             {"size 1", {{{DType::f32, {3, 1}}}}, {{"axes", std::vector<int64_t>{1}}}},
             {"integers", {{{DType::i32, {3, 7}}, -9, 9}}, {{"axes", std::vector<int64_t>{1}}}},
-            {"ties", {{{DType::f32, {2, 4}}, 0, 0, {1, 3, 3, 2, -5, -5, -5, -5}}}, {{"axes", std::vector<int64_t>{1}}}, false},
+            {"ties",
+             {{{DType::f32, {2, 4}}, 0, 0, {1, 3, 3, 2, -5, -5, -5, -5}}},
+             {{"axes", std::vector<int64_t>{1}}},
+             false},
             {"edge",
              {{{DType::f32, {3, 3}}, 0, 0, {1, NAN, 2, -HUGE_VAL, -HUGE_VAL, -HUGE_VAL, 1, HUGE_VAL, 2}}},
              {{"axes", std::vector<int64_t>{1}}},
@@ -55,8 +61,11 @@ struct Max {
             {"empty", {{{DType::f32, {0, 4}}}}, {{"axes", std::vector<int64_t>{1}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "max: axis 1 does not exist; the input has 1 axis"},
-            {{{DType::f32, {3, 0}}}, {{"axes", std::vector<int64_t>{1}}}, "max: there is no largest element over axis 1 of f32[3,0]"}};
+    return {
+        {{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "max: axis 1 does not exist; the input has 1 axis"},
+        {{{DType::f32, {3, 0}}},
+         {{"axes", std::vector<int64_t>{1}}},
+         "max: there is no largest element over axis 1 of f32[3,0]"}};
   }
 };
 
@@ -69,6 +78,9 @@ inline Tensor max(Tensor x, std::vector<int> axes, bool keep_axes = false, Site 
 }
 
 // The largest of all elements.
-inline Tensor max(Tensor x, Site at = Site::here()) { return max(x, all_axes(x.rank()), false, at); }
+template <std::same_as<Site> S = Site>  // a template, so that {0} means axes
+Tensor max(Tensor x, S at = Site::here()) {
+  return max(x, all_axes(x.rank()), false, at);
+}
 
 }  // namespace descent

@@ -45,8 +45,9 @@ struct Mean {
             {"empty", {{{DType::f32, {0, 4}}}}, {{"axes", std::vector<int64_t>{1}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "mean: axis 1 does not exist; the input has 1 axis"},
-            {{{DType::i32, {2}}}, {{"axes", std::vector<int64_t>{0}}}, "mean: needs floating-point inputs, got i32[2]"}};
+    return {
+        {{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "mean: axis 1 does not exist; the input has 1 axis"},
+        {{{DType::i32, {2}}}, {{"axes", std::vector<int64_t>{0}}}, "mean: needs floating-point inputs, got i32[2]"}};
   }
 };
 
@@ -58,6 +59,9 @@ inline Tensor mean(Tensor x, std::vector<int> axes, bool keep_axes = false, Site
 }
 
 // The mean over every axis.
-inline Tensor mean(Tensor x, Site at = Site::here()) { return mean(x, all_axes(x.rank()), false, at); }
+template <std::same_as<Site> S = Site>  // a template, so that {0} means axes
+Tensor mean(Tensor x, S at = Site::here()) {
+  return mean(x, all_axes(x.rank()), false, at);
+}
 
 }  // namespace descent

@@ -23,7 +23,8 @@ struct Minimum : Elementwise<Minimum, 2> {
             {"integers", {{{DType::i32, {7}}, -9, 9}, {{DType::i32, {7}}, -9, 9}}, {}},
             {"ties", {{{DType::f32, {3}}, 0, 0, {1, 0, -2}}, {{DType::f32, {3}}, 0, 0, {1, 0, -2}}}, {}, false},
             {"edge",
-             {{{DType::f32, {5}}, 0, 0, {NAN, 1, NAN, HUGE_VAL, -HUGE_VAL}}, {{DType::f32, {5}}, 0, 0, {1, NAN, NAN, 1, 1}}},
+             {{{DType::f32, {5}}, 0, 0, {NAN, 1, NAN, HUGE_VAL, -HUGE_VAL}},
+              {{DType::f32, {5}}, 0, 0, {1, NAN, NAN, 1, 1}}},
              {},
              false},
             {"empty", {{{DType::f32, {0, 4}}}, {{DType::f32, {0, 4}}}}, {}}};

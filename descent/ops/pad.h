@@ -8,7 +8,8 @@ namespace descent {
 
 struct Pad {
   static constexpr auto name = "pad";
-  static constexpr auto summary = "x with low[i] times the value before axis i and high[i] times behind: {low, high, value}";
+  static constexpr auto summary =
+      "x with low[i] times the value before axis i and high[i] times behind: {low, high, value}";
   static constexpr OpClass op_class = OpClass::view;
   static constexpr int arity = 1;
 
@@ -17,11 +18,13 @@ struct Pad {
     const auto &low = args.attrs.integers("low"), &high = args.attrs.integers("high");
     const auto rank = static_cast<size_t>(in.shape.rank());
     if (low.size() != rank || high.size() != rank)
-      fail(text(name, ": needs a low and a high for each of the ", rank, " axes of ", in, ", got ", low.size(), " and ", high.size()));
+      fail(text(name, ": needs a low and a high for each of the ", rank, " axes of ", in, ", got ", low.size(), " and ",
+                high.size()));
     Shape out;
     for (int axis = 0; axis < in.shape.rank(); ++axis) {
       if (low[axis] < 0 || high[axis] < 0)
-        fail(text(name, ": padding axis ", axis, " of ", in, " by ", low[axis], " and ", high[axis], "; neither may be negative"));
+        fail(text(name, ": padding axis ", axis, " of ", in, " by ", low[axis], " and ", high[axis],
+                  "; neither may be negative"));
       out.push_back(low[axis] + in.shape[axis] + high[axis]);
     }
     return {{in.dtype, out}};
@@ -61,13 +64,18 @@ struct Pad {
   static Misuses misuse() {
     using Ints = std::vector<int64_t>;
     const Type x{DType::f32, {3, 4}};
-    return {{{x}, {{"low", Ints{0, -1}}, {"high", Ints{0, 0}}, {"value", 0.0}}, "pad: padding axis 1 of f32[3,4] by -1 and 0; neither may be negative"},
-            {{x}, {{"low", Ints{0}}, {"high", Ints{0}}, {"value", 0.0}}, "for each of the 2 axes of f32[3,4], got 1 and 1"}};
+    return {{{x},
+             {{"low", Ints{0, -1}}, {"high", Ints{0, 0}}, {"value", 0.0}},
+             "pad: padding axis 1 of f32[3,4] by -1 and 0; neither may be negative"},
+            {{x},
+             {{"low", Ints{0}}, {"high", Ints{0}}, {"value", 0.0}},
+             "for each of the 2 axes of f32[3,4], got 1 and 1"}};
   }
 };
 
 // One low and one high for each axis. `x` itself if all are 0.
-inline Tensor pad(Tensor x, std::vector<int64_t> low, std::vector<int64_t> high, double value = 0, Site at = Site::here()) {
+inline Tensor pad(Tensor x, std::vector<int64_t> low, std::vector<int64_t> high, double value = 0,
+                  Site at = Site::here()) {
   const auto zero = [](const std::vector<int64_t>& sizes) { return std::ranges::count(sizes, 0) == std::ssize(sizes); };
   if (zero(low) && zero(high) && std::ssize(low) == x.rank() && std::ssize(high) == x.rank()) return x;
   return apply<Pad>({x}, {{"low", std::move(low)}, {"high", std::move(high)}, {"value", value}}, at);

@@ -43,6 +43,8 @@ struct Permute {
   static Samples samples() {
     return {{"transpose", {{{DType::f32, {3, 5}}}}, {{"axes", std::vector<int64_t>{1, 0}}}},
             {"heads", {{{DType::f32, {2, 3, 4, 5}}}}, {{"axes", std::vector<int64_t>{0, 2, 1, 3}}}},
+            {"bytes", {{{DType::u8, {3, 5}}, 0, 255}}, {{"axes", std::vector<int64_t>{1, 0}}}},
+            {"empty", {{{DType::f32, {0, 4}}}}, {{"axes", std::vector<int64_t>{1, 0}}}},
             {"cycle", {{{DType::f32, {2, 3, 4}}}}, {{"axes", std::vector<int64_t>{2, 0, 1}}}}};
   }
   static Misuses misuse() {

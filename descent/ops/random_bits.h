@@ -9,8 +9,9 @@ namespace descent {
 // A net has one key; each step its counter; each random node its own stream.
 struct RandomBits {
   static constexpr auto name = "random_bits";
-  static constexpr auto summary = "32 random bits an element: word (flat index % 4) of Philox4x32-10 with counter (flat index / 4, "
-                                  "stream, counter[0], counter[1]): {shape, stream}";
+  static constexpr auto summary =
+      "32 random bits an element: word (flat index % 4) of Philox4x32-10 with counter (flat index / 4, "
+      "stream, counter[0], counter[1]): {shape, stream}";
   static constexpr OpClass op_class = OpClass::leaf;
   static constexpr int arity = 2;
   static constexpr bool exact = true;
@@ -30,7 +31,8 @@ struct RandomBits {
     const auto stream = static_cast<uint32_t>(args.attrs.integer("stream"));
     std::vector<double>& out = args.outputs[0].values;
     for (size_t flat = 0; flat < out.size(); ++flat)
-      out[flat] = philox4x32_10({static_cast<uint32_t>(flat / 4), stream, word(1, 0), word(1, 1)}, {word(0, 0), word(0, 1)})[flat % 4];
+      out[flat] = philox4x32_10({static_cast<uint32_t>(flat / 4), stream, word(1, 0), word(1, 1)},
+                                {word(0, 0), word(0, 1)})[flat % 4];
   }
 
   static Samples samples() {
@@ -47,8 +49,12 @@ struct RandomBits {
   static Misuses misuse() {
     const Type pair{DType::u32, {2}};
     const std::vector<int64_t> shape{4};
-    return {{{pair, {DType::i32, {2}}}, {{"shape", shape}, {"stream", int64_t{0}}}, "random_bits: needs a key u32[2] and a counter u32[2], got u32[2] and i32[2]"},
-            {{pair, pair}, {{"shape", shape}, {"stream", int64_t{-1}}}, "random_bits: the stream -1 is not a 32-bit number"}};
+    return {{{pair, {DType::i32, {2}}},
+             {{"shape", shape}, {"stream", int64_t{0}}},
+             "random_bits: needs a key u32[2] and a counter u32[2], got u32[2] and i32[2]"},
+            {{pair, pair},
+             {{"shape", shape}, {"stream", int64_t{-1}}},
+             "random_bits: the stream -1 is not a 32-bit number"}};
   }
 };
 

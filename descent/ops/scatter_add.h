@@ -6,7 +6,8 @@ namespace descent {
 
 struct ScatterAdd {
   static constexpr auto name = "scatter_add";
-  static constexpr auto summary = "a table[rows, ...] of zeros with updates[i] added to row indices[i]: {rows}; indices outside are clamped";
+  static constexpr auto summary =
+      "a table[rows, ...] of zeros with updates[i] added to row indices[i]: {rows}; indices outside are clamped";
   static constexpr OpClass op_class = OpClass::index;
   static constexpr int arity = 2;
 
@@ -47,9 +48,15 @@ struct ScatterAdd {
   }
   static Misuses misuse() {
     const Type indices{DType::i32, {7}};
-    return {{{{DType::f32, {7}}, {DType::f32, {7, 3}}}, {{"rows", int64_t{5}}}, "scatter_add: the indices must be i32, got f32[7]"},
-            {{indices, {DType::f32, {6, 3}}}, {{"rows", int64_t{5}}}, "must begin with the indices' shape, got f32[6,3] for i32[7]"},
-            {{indices, {DType::f32, {7, 3}}}, {{"rows", int64_t{0}}}, "scatter_add: needs at least one row to add to, got 0"}};
+    return {{{{DType::f32, {7}}, {DType::f32, {7, 3}}},
+             {{"rows", int64_t{5}}},
+             "scatter_add: the indices must be i32, got f32[7]"},
+            {{indices, {DType::f32, {6, 3}}},
+             {{"rows", int64_t{5}}},
+             "must begin with the indices' shape, got f32[6,3] for i32[7]"},
+            {{indices, {DType::f32, {7, 3}}},
+             {{"rows", int64_t{0}}},
+             "scatter_add: needs at least one row to add to, got 0"}};
   }
 };
 

@@ -10,17 +10,19 @@ Tensor pad(Tensor x, std::vector<int64_t> low, std::vector<int64_t> high, double
 
 struct Slice {
   static constexpr auto name = "slice";
-  static constexpr auto summary = "on each axis the elements begin, begin + step ... before end: {begin, end, step}, step > 0";
+  static constexpr auto summary =
+      "on each axis the elements begin, begin + step ... before end: {begin, end, step}, step > 0";
   static constexpr OpClass op_class = OpClass::view;
   static constexpr int arity = 1;
 
   static std::vector<Type> infer(const InferArgs& args) {
     const Type& in = args.inputs[0];
-    const auto &begin = args.attrs.integers("begin"), &end = args.attrs.integers("end"), &step = args.attrs.integers("step");
+    const auto &begin = args.attrs.integers("begin"), &end = args.attrs.integers("end"),
+               &step = args.attrs.integers("step");
     const auto rank = static_cast<size_t>(in.shape.rank());
     if (begin.size() != rank || end.size() != rank || step.size() != rank)
-      fail(text(name, ": needs a begin, an end and a step for each of the ", rank, " axes of ", in, ", got ", begin.size(), ", ",
-                end.size(), " and ", step.size()));
+      fail(text(name, ": needs a begin, an end and a step for each of the ", rank, " axes of ", in, ", got ",
+                begin.size(), ", ", end.size(), " and ", step.size()));
     Shape out;
     for (int axis = 0; axis < in.shape.rank(); ++axis) {
       const int64_t from = begin[axis], to = end[axis], size = in.shape[axis];
@@ -89,9 +91,13 @@ struct Slice {
   static Misuses misuse() {
     using Ints = std::vector<int64_t>;
     const Type x{DType::f32, {3, 4}};
-    return {{{x}, {{"begin", Ints{0, 2}}, {"end", Ints{3, 5}}, {"step", Ints{1, 1}}}, "slice: 2 to 5 is not a part of axis 1 of f32[3,4], whose size is 4"},
+    return {{{x},
+             {{"begin", Ints{0, 2}}, {"end", Ints{3, 5}}, {"step", Ints{1, 1}}},
+             "slice: 2 to 5 is not a part of axis 1 of f32[3,4], whose size is 4"},
             {{x}, {{"begin", Ints{0, 0}}, {"end", Ints{3, 4}}, {"step", Ints{0, 1}}}, "slice: the step on axis 0 is 0"},
-            {{x}, {{"begin", Ints{0}}, {"end", Ints{3}}, {"step", Ints{1}}}, "for each of the 2 axes of f32[3,4], got 1, 1 and 1"}};
+            {{x},
+             {{"begin", Ints{0}}, {"end", Ints{3}}, {"step", Ints{1}}},
+             "for each of the 2 axes of f32[3,4], got 1, 1 and 1"}};
   }
 };
 

@@ -15,7 +15,9 @@ struct StopGradient {
   static std::vector<Type> infer(const InferArgs& args) { return {args.inputs[0]}; }
   static void evaluate(const EvalArgs& args) { args.outputs[0].values = args.inputs[0].values; }
   static Tensors expand(const ExpandArgs& args) { return {args.inputs[0]}; }
-  static Samples samples() { return {{"matrix", {{{DType::f32, {3, 5}}}}, {}}, {"empty", {{{DType::f32, {0, 4}}}}, {}}}; }
+  static Samples samples() {
+    return {{"matrix", {{{DType::f32, {3, 5}}}}, {}}, {"empty", {{{DType::f32, {0, 4}}}}, {}}};
+  }
 };
 
 inline Tensor stop_gradient(Tensor x, Site at = Site::here()) { return apply<StopGradient>({x}, {}, at); }

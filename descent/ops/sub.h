@@ -11,12 +11,17 @@ struct Sub : ElementwiseComposite<Sub, 2> {
 
   static std::vector<Type> infer(const InferArgs& args) { return infer_signed(args, name); }
   static double scalar(double a, double b) { return a - b; }
-  static Tensors expand(const ExpandArgs& args) { return {add({args.inputs[0], args.at}, neg(args.inputs[1], args.at))}; }
+  static Tensors expand(const ExpandArgs& args) {
+    return {add({args.inputs[0], args.at}, neg(args.inputs[1], args.at))};
+  }
 
   static Samples samples() {
     return {{"matrix", {{{DType::f32, {3, 5}}}, {{DType::f32, {3, 5}}}}, {}},
             {"integers", {{{DType::i32, {7}}, -9, 9}, {{DType::i32, {7}}, -9, 9}}, {}},
-            {"edge", {{{DType::f32, {3}}, 0, 0, {HUGE_VAL, HUGE_VAL, NAN}}, {{DType::f32, {3}}, 0, 0, {1, HUGE_VAL, 1}}}, {}, false},
+            {"edge",
+             {{{DType::f32, {3}}, 0, 0, {HUGE_VAL, HUGE_VAL, NAN}}, {{DType::f32, {3}}, 0, 0, {1, HUGE_VAL, 1}}},
+             {},
+             false},
             {"empty", {{{DType::f32, {0, 4}}}, {{DType::f32, {0, 4}}}}, {}}};
   }
   static Misuses misuse() {

@@ -32,6 +32,7 @@ struct Sum {
             {"outer and inner", {{{DType::f32, {2, 3, 4}}}}, {{"axes", std::vector<int64_t>{0, 2}}}},
             {"all", {{{DType::f32, {50, 70}}}}, {{"axes", std::vector<int64_t>{0, 1}}}},
             {"size 1", {{{DType::f32, {3, 1}}}}, {{"axes", std::vector<int64_t>{1}}}},
+            {"integers", {{{DType::i32, {3, 7}}, -9, 9}}, {{"axes", std::vector<int64_t>{1}}}},
             {"empty", {{{DType::f32, {3, 0}}}}, {{"axes", std::vector<int64_t>{1}}}}};
   }
   static Misuses misuse() {

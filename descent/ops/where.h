@@ -16,7 +16,8 @@ struct Where : Elementwise<Where, 3> {
     const Type &condition = args.inputs[0], &a = args.inputs[1], &b = args.inputs[2];
     if (condition.dtype != DType::boolean) fail(text(name, ": the condition must be booleans, got ", condition));
     if (a != b || condition.shape != a.shape)
-      fail(text(name, ": needs a condition and two inputs of one type and its shape, got ", condition, ", ", a, " and ", b));
+      fail(text(name, ": needs a condition and two inputs of one type and its shape, got ", condition, ", ", a, " and ",
+                b));
     return {a};
   }
   static double scalar(double condition, double a, double b) { return condition != 0 ? a : b; }
@@ -41,8 +42,9 @@ struct Where : Elementwise<Where, 3> {
   }
   static Misuses misuse() {
     const Type f{DType::f32, {2}};
-    return {{{f, f, f}, {}, "where: the condition must be booleans, got f32[2]"},
-            {{{DType::boolean, {2}}, f, {DType::f32, {3}}}, {}, "one type and its shape, got bool[2], f32[2] and f32[3]"}};
+    return {
+        {{f, f, f}, {}, "where: the condition must be booleans, got f32[2]"},
+        {{{DType::boolean, {2}}, f, {DType::f32, {3}}}, {}, "one type and its shape, got bool[2], f32[2] and f32[3]"}};
   }
 };
 
@@ -50,8 +52,9 @@ struct Where : Elementwise<Where, 3> {
 inline Tensor where(Tensor condition, Operand a, Operand b) {
   const OperandPair pair(a, b, "where");
   const Shape shape = broadcast_shapes(condition.shape(), pair.lhs.shape(), "where", pair.at);
-  return apply<Where>({broadcast(condition, shape, pair.at), broadcast(pair.lhs, shape, pair.at), broadcast(pair.rhs, shape, pair.at)},
-                      {}, pair.at);
+  return apply<Where>(
+      {broadcast(condition, shape, pair.at), broadcast(pair.lhs, shape, pair.at), broadcast(pair.rhs, shape, pair.at)},
+      {}, pair.at);
 }
 
 }  // namespace descent
