@@ -43,6 +43,26 @@ std::optional<Tensor> folded(Graph& graph, const Node& node, const Tensors& in) 
   return filled(graph, rounded(out.values[0], out.type.dtype), node.outputs[0], node.site);
 }
 
+// An elementwise op on repeated values of one shape repeats its result: the work is done once, on the small shape.
+std::optional<Tensor> repeated(const Node& node, const Tensors& in) {
+  if (node.op->op_class != OpClass::elementwise) return std::nullopt;
+  std::optional<Shape> small;
+  for (const Tensor& x : in) {
+    if (splat(x)) continue;
+    if (!is<Broadcast>(x.node())) return std::nullopt;
+    const Shape& shape = x.graph().type(x.node().inputs[0]).shape;
+    if (small && *small != shape) return std::nullopt;
+    small = shape;
+  }
+  if (!small) return std::nullopt;
+  Tensors inner;
+  for (const Tensor& x : in) {
+    const auto value = splat(x);
+    inner.push_back(value ? filled(x.graph(), *value, {x.dtype(), *small}, node.site) : Tensor(x.graph(), x.node().inputs[0]));
+  }
+  return broadcast(apply(*node.op, inner, node.attrs, node.site)[0], node.outputs[0].shape, node.site);
+}
+
 bool is_splat(Tensor x, double number) { return splat(x) == number; }
 
 // bf16 -> f32 -> bf16 and the like: widening loses nothing, so narrowing back gives the original.
@@ -60,9 +80,15 @@ Maybe same_shape_view(const Node& node, const Tensors& in) {
   return in[0].shape() == node.outputs[0].shape ? Maybe(in[0]) : none;
 }
 
+// One reshape of what all the reshapes below x start from; that itself if it has the shape.
+Tensor reshaped(Tensor x, const Shape& shape, Site at) {
+  while (is<Reshape>(x.node())) x = {x.graph(), x.node().inputs[0]};
+  return reshape(x, shape, at);
+}
+
 Maybe simplify_reshape(const Node& node, const Tensors& in) {
   if (const Maybe same = same_shape_view(node, in)) return same;
-  if (is<Reshape>(in[0].node())) return reshape(Tensor(in[0].graph(), in[0].node().inputs[0]), node.outputs[0].shape, node.site);
+  if (is<Reshape>(in[0].node())) return reshaped(in[0], node.outputs[0].shape, node.site);
   if (const auto value = splat(in[0])) return filled(in[0].graph(), *value, node.outputs[0], node.site);
   return none;
 }
@@ -76,7 +102,10 @@ Maybe simplify_broadcast(const Node& node, const Tensors& in) {
 
 Maybe simplify_permute(const Node& node, const Tensors& in) {
   const std::vector<int64_t>& axes = node.attrs.integers("axes");
-  if (std::ranges::is_sorted(axes)) return in[0];
+  std::vector<int64_t> moved;  // axes of size 1 may stand anywhere
+  for (const int64_t axis : axes)
+    if (in[0].shape()[static_cast<int>(axis)] != 1) moved.push_back(axis);
+  if (std::ranges::is_sorted(moved)) return reshaped(in[0], node.outputs[0].shape, node.site);
   if (const auto value = splat(in[0])) return filled(in[0].graph(), *value, node.outputs[0], node.site);
   if (!is<Permute>(in[0].node())) return none;
   std::vector<int64_t> both;
@@ -133,7 +162,7 @@ Maybe simplified(Graph& graph, const Node& node, const Tensors& in) {
   for (const Rule& rule : rules())
     if (rule.op == node.op)
       if (const Maybe simpler = rule.apply(node, in)) return simpler;
-  return none;
+  return repeated(node, in);
 }
 
 }  // namespace

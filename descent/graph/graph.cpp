@@ -28,6 +28,7 @@ std::string layer_prefix(const std::string& scope) { return scope.empty() ? "" :
 }  // namespace
 
 uint32_t Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs, Site site) {
+  if (attributed_.line != 0) site = attributed_;
   const uint64_t hash = hash_node(op, inputs, attrs);
   for (auto [at, end] = by_hash_.equal_range(hash); at != end; ++at)
     if (same_node(nodes_[at->second], op, inputs, attrs)) return at->second;

@@ -57,6 +57,20 @@ class Graph {
   // For rewrites: nodes added from now on belong to that layer. Returns an id for use with restore_scope.
   void restore_scope(const std::string& full_name);
 
+  // While one lives, new nodes get this line instead of their own: what an expansion or a gradient rule adds belongs to
+  // the line of the user's op, not to a line in the op's header.
+  class Attribution {
+   public:
+    Attribution(Graph& graph, Site site) : graph_(graph), outer_(graph.attributed_) { graph.attributed_ = site; }
+    ~Attribution() { graph_.attributed_ = outer_; }
+    Attribution(const Attribution&) = delete;
+    Attribution& operator=(const Attribution&) = delete;
+
+   private:
+    Graph& graph_;
+    Site outer_;
+  };
+
  private:
   uint32_t intern_scope(std::string name);
 
@@ -64,6 +78,7 @@ class Graph {
   std::unordered_multimap<uint64_t, uint32_t> by_hash_;
   std::vector<std::string> scope_names_;
   std::vector<uint32_t> scope_stack_;
+  Site attributed_;  // line 0: none
 };
 
 // The user's handle while tracing: which graph, which value. Cheap to copy; holds no data.

@@ -1,0 +1,238 @@
+// The compiler's decisions: what becomes a view, what is fused, where memory goes.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "descent/compile/compile.h"
+#include "descent/compile/lower.h"
+#include "descent/compile/passes.h"
+#include "descent/compile/view.h"
+#include "descent/grad/gradient.h"
+#include "descent/ops/ops.h"
+
+namespace {
+
+using namespace descent;
+
+const LoopStep* loop(const Program& program, size_t step) { return std::get_if<LoopStep>(&program.steps[step].work); }
+
+size_t count_calls(const Program& program) {
+  return static_cast<size_t>(std::ranges::count_if(program.steps, [](const Step& step) { return std::holds_alternative<CallStep>(step.work); }));
+}
+
+Program compiled(const Graph&, std::initializer_list<Tensor> results, CompileOptions options = {}) {
+  std::vector<Value> values;
+  for (const Tensor& result : results) values.push_back(result.value());
+  return compile_graph(results.begin()->graph(), values, options).program;
+}
+
+// --- views ---
+
+TEST(Views, ReshapeOfADenseViewIsFreeAndOfATransposeIsNot) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {4, 6}});
+  const View dense = dense_view(0, x.type());
+  EXPECT_EQ(with_sizes(dense, {2, 2, 6})->strides, (std::vector<int64_t>{12, 6, 1}));
+  const View transposed = *through(transpose(x).node(), dense);
+  EXPECT_EQ(transposed.strides, (std::vector<int64_t>{1, 6}));
+  EXPECT_FALSE(with_sizes(transposed, {24}).has_value());
+  EXPECT_EQ(with_sizes(transposed, {2, 3, 4})->strides, (std::vector<int64_t>{3, 1, 6}));
+}
+
+TEST(Views, BroadcastSliceAndFlipAreStrides) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {5}});
+  const View dense = dense_view(0, x.type());
+  const View repeated = *through(broadcast(x, {3, 5}).node(), dense);
+  EXPECT_EQ(repeated.strides, (std::vector<int64_t>{0, 1}));
+  const View part = *through(slice(x, {1}, {5}, {2}).node(), dense);
+  EXPECT_EQ(part.offset, 1);
+  EXPECT_EQ(part.sizes, (std::vector<int64_t>{2}));
+  EXPECT_EQ(part.strides, (std::vector<int64_t>{2}));
+  const View reversed = *through(flip(x, {0}).node(), dense);
+  EXPECT_EQ(reversed.offset, 4);
+  EXPECT_EQ(reversed.strides, (std::vector<int64_t>{-1}));
+}
+
+TEST(Views, CollapsingKeepsTheMap) {
+  const View view{0, DType::f32, 3, {2, 1, 3, 4}, {24, 99, 4, 1}};
+  const View small = collapsed(view);
+  EXPECT_EQ(small.sizes, (std::vector<int64_t>{2, 12}));
+  EXPECT_EQ(small.strides, (std::vector<int64_t>{24, 1}));
+  EXPECT_EQ(small.offset, 3);
+}
+
+// --- passes ---
+
+TEST(Simplify, FoldsNumbersAndDropsWhatDoesNothing) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {3}});
+  const Tensor same = reshape(transpose(transpose(reshape(x * 1.0 + 0.0, {3, 1}))), {3});
+  const Tensor folded = same * (constant(graph, 2.0) * 3.0);
+  const Staged staged = simplify({std::shared_ptr<Graph>(&graph, [](Graph*) {}), {folded.value()}});
+  std::vector<std::string> names;
+  for (const uint32_t id : live_nodes(*staged.graph, staged.results)) names.emplace_back(staged.graph->node(id).op->name);
+  EXPECT_EQ(names, (std::vector<std::string>{"input", "constant", "broadcast", "mul"}));
+}
+
+TEST(MixedPrecision, RoundsProductsOnlyAndKeepsOneCopy) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {8, 4}}), w = input(graph, "w", {DType::f32, {4, 4}});
+  const Tensor h = relu(matmul(x, w));
+  const Tensor out = matmul(h, w) + h;
+  const Program program = compiled(graph, {out}, {.mixed_precision = true});
+  int bf16_products = 0, f32_copies_of_h = 0;
+  for (const Step& step : program.steps)
+    if (const auto* call = std::get_if<CallStep>(&step.work)) {
+      bf16_products += call->reads[0].dtype == DType::bf16 && call->reads[1].dtype == DType::bf16;
+      f32_copies_of_h += call->attrs.has("activation") && call->writes[0].dtype == DType::f32;
+    }
+  EXPECT_EQ(bf16_products, 2);
+  EXPECT_EQ(f32_copies_of_h, 0) << to_text(program);
+}
+
+// --- fusion ---
+
+struct Mlp {
+  Graph graph;
+  std::vector<Tensor> parameters;
+  std::vector<Tensor> results;
+  CompileOptions options;
+};
+
+// A training step of a classifier with one hidden layer, Adam and all.
+std::unique_ptr<Mlp> mlp(bool mixed) {
+  auto out = std::make_unique<Mlp>();
+  Graph& graph = out->graph;
+  const Tensor x = input(graph, "x", {DType::f32, {16, 20}}), y = input(graph, "y", {DType::i32, {16}});
+  const Type types[] = {{DType::f32, {20, 32}}, {DType::f32, {32}}, {DType::f32, {32, 5}}, {DType::f32, {5}}};
+  for (int i = 0; i < 4; ++i) out->parameters.push_back(input(graph, text("p", i), types[i]));
+  const auto& p = out->parameters;
+  const Tensor scores = matmul(relu(matmul(x, p[0]) + p[1]), p[2]) + p[3];
+  out->results.push_back(mean(cross_entropy(scores, y)));
+  const Tensors gradient = gradients(out->results[0], p);
+  const Tensor rate = input(graph, "rate", {DType::f32, {}}), step = input(graph, "step", {DType::f32, {}});
+  for (int i = 0; i < 4; ++i) {
+    const std::string names[] = {text("p", i), text("m", i), text("v", i)};
+    const Tensors updated = adam_update(p[i], gradient[i], input(graph, names[1], types[i]), input(graph, names[2], types[i]), rate, step);
+    for (int k = 0; k < 3; ++k) {
+      out->options.updates.emplace_back(out->results.size(), names[k]);
+      out->results.push_back(updated[k]);
+    }
+  }
+  out->options.mixed_precision = mixed;
+  return out;
+}
+
+Program compiled(const Mlp& net, CompiledProgram* whole = nullptr) {
+  std::vector<Value> values;
+  for (const Tensor& result : net.results) values.push_back(result.value());
+  CompiledProgram compiled_program = compile_graph(net.graph, values, net.options);
+  if (whole) *whole = compiled_program;
+  return compiled_program.program;
+}
+
+// Kernels with an instruction of that kind.
+int kernels_with(const Program& program, auto predicate) {
+  int count = 0;
+  for (size_t i = 0; i < program.steps.size(); ++i)
+    if (loop(program, i))
+      for (const LoopKernel& kernel : loop(program, i)->kernels) count += std::ranges::any_of(kernel.body, predicate);
+  return count;
+}
+
+TEST(Fusion, SoftmaxItsLossAndItsGradientAreOneKernel) {
+  for (const bool mixed : {false, true}) {
+    const Program program = compiled(*mlp(mixed));
+    int with_rows = 0;  // Adam's own exponentials, of scalars, apart
+    for (size_t i = 0; i < program.steps.size(); ++i)
+      if (loop(program, i))
+        for (const LoopKernel& kernel : loop(program, i)->kernels)
+          with_rows += kernel.rows == 16 && std::ranges::any_of(kernel.body, [](const Instr& instr) { return instr.op == LoopOp::scalar && instr.scalar == ScalarOp::exp; });
+    EXPECT_EQ(with_rows, 1) << to_text(program);
+  }
+}
+
+TEST(Fusion, AllParametersAreUpdatedInOneLaunchInPlace) {
+  for (const bool mixed : {false, true}) {
+    const Program program = compiled(*mlp(mixed));
+    size_t launches = 0, updated = 0;
+    for (size_t i = 0; i < program.steps.size(); ++i) {
+      size_t here = 0;
+      for (const View& view : writes_of(program.steps[i])) here += program.buffers[view.buffer].role == BufferRole::input && program.buffers[view.buffer].name.starts_with("p") && !program.buffers[view.buffer].name.ends_with("bf16");
+      launches += here > 0;
+      updated += here;
+    }
+    EXPECT_EQ(launches, 1u) << to_text(program);
+    EXPECT_EQ(updated, 4u);
+  }
+}
+
+TEST(Fusion, BiasAndActivationRideInTheProduct) {
+  const Program program = compiled(*mlp(false));
+  EXPECT_EQ(count_calls(program), 5u);  // two forward, two for weights, one back through the second layer
+  const auto* first = std::get_if<CallStep>(&program.steps[0].work);
+  ASSERT_NE(first, nullptr) << to_text(program);
+  EXPECT_EQ(first->what, "fused_matmul");
+  EXPECT_EQ(first->attrs.string("activation"), "relu");
+}
+
+TEST(Fusion, MixedPrecisionCarriesTheRoundedWeights) {
+  CompiledProgram whole;
+  const Program program = compiled(*mlp(true), &whole);
+  ASSERT_EQ(whole.carried.size(), 2u);  // both weights, no bias
+  EXPECT_EQ(whole.carried[0].source, "p0");
+  EXPECT_EQ(whole.carried[0].name, "p0:bf16");
+}
+
+TEST(Fusion, ADropoutMaskIsDrawnAgainAndNotStored) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {64, 64}}), w = input(graph, "w", {DType::f32, {64, 64}});
+  const Tensor key = input(graph, "key", {DType::u32, {2}}), counter = input(graph, "counter", {DType::u32, {2}});
+  const Tensor loss = sum(square(matmul(dropout(relu(matmul(x, w)), key, counter, 0.5, 0), w)));
+  const Program program = compiled(graph, {loss, gradients(loss, std::span(&w, 1))[0]});
+  EXPECT_EQ(kernels_with(program, [](const Instr& i) { return i.op == LoopOp::random_bits; }), 2);
+  for (const Buffer& buffer : program.buffers) EXPECT_FALSE(buffer.role == BufferRole::temporary && buffer.type.dtype == DType::boolean);
+}
+
+TEST(Fusion, OffMeansAKernelForEachNode) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {8}});
+  const Tensor y = exp(x * 2.0) + x;
+  EXPECT_EQ(compiled(graph, {y}).steps.size(), 1u);
+  EXPECT_EQ(compiled(graph, {y}, {.fuse = false}).steps.size(), 3u);
+}
+
+// --- memory ---
+
+TEST(Memory, TemporariesShareTheArenaAndDyingOnesAreTakenOver) {
+  Graph graph;
+  Tensor x = input(graph, "x", {DType::f32, {100, 100}});
+  for (int i = 0; i < 6; ++i) x = matmul(x, x) * 0.5;
+  const Program program = compiled(graph, {x});
+  EXPECT_LE(program.arena_bytes, 2 * 100 * 100 * 4 + 256) << to_text(program);
+}
+
+TEST(Memory, TheVerifierSeesAnOverlap) {
+  Graph graph;
+  Tensor x = input(graph, "x", {DType::f32, {100, 100}});
+  const Tensor a = matmul(x, x), b = matmul(x, x + 1.0), c = matmul(a, b);
+  Program program = compiled(graph, {c});
+  verify(program);
+  for (Buffer& buffer : program.buffers)
+    if (buffer.role == BufferRole::temporary) buffer.offset = 0;
+  EXPECT_THROW(verify(program), Error);
+}
+
+TEST(Updates, OneThatIsReadLaterIsCopiedAtTheEnd) {
+  Graph graph;
+  const Tensor w = input(graph, "w", {DType::f32, {4, 4}});
+  const Tensor next = w + 1.0;
+  const Tensor both = matmul(next, w);  // needs the old w after the new one is known
+  const Program program = compiled(graph, {both, next}, {.updates = {{1, "w"}}});
+  const std::vector<View> last = writes_of(program.steps.back());
+  EXPECT_EQ(program.buffers[last.back().buffer].name, "w") << to_text(program);
+  EXPECT_EQ(program.outputs[1], program.inputs[0]);
+}
+
+}  // namespace
