@@ -1,0 +1,116 @@
+// Times whole training steps of a dense classifier: batch from bytes, forward, cross entropy, backward, Adam.
+//
+// training_step --net 784,512,10 --batch 128 --precision auto|f32|bf16 --steps 2000 --threads 2 [--profile]
+// prints one JSON object; bench/compare runs it and the LibTorch program (peers/) in turns.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "descent/base/threads.h"
+#include "descent/descent.h"
+
+namespace {
+
+using namespace descent;
+
+struct Options {
+  std::vector<int64_t> net{784, 512, 10};
+  int64_t batch = 128;
+  std::string precision = "auto";
+  int steps = 2000, warmup = 100, threads = 2;
+  bool profile = false;
+};
+
+nn::Precision precision_of(const std::string& name) {
+  return name == "f32" ? nn::Precision::f32 : name == "bf16" ? nn::Precision::bf16 : nn::Precision::automatic;
+}
+
+// Random images and labels: the bytes do not matter to the clock, only that they are read like a real set.
+data::Dataset random_images(int64_t count, int64_t pixels, int64_t classes) {
+  std::mt19937 draw(1);
+  data::Dataset out;
+  out.inputs = Array(DType::u8, {count, pixels});
+  for (uint8_t& byte : out.inputs.as<uint8_t>()) byte = static_cast<uint8_t>(draw());
+  out.targets = Array(DType::i32, {count});
+  for (int32_t& label : out.targets.as<int32_t>()) label = static_cast<int32_t>(draw() % static_cast<uint32_t>(classes));
+  out.classes = data::numbered_classes(classes);
+  return out;
+}
+
+nn::Sequential dense_net(const std::vector<int64_t>& sizes) {
+  std::vector<nn::Layer> layers;
+  for (size_t i = 1; i < sizes.size(); ++i) {
+    layers.emplace_back(nn::Linear{sizes[i]});
+    if (i + 1 < sizes.size()) layers.emplace_back(nn::ReLU{});
+  }
+  return nn::Sequential(std::move(layers));
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<int64_t>(values.size()) / 2, values.end());
+  return values[values.size() / 2];
+}
+
+void print_profile(const nn::Function& step) {
+  for (const Executable::StepTime& time : step.step_times())
+    fmt::print(stderr, "{:9.1f} us  {:<28} {}\n", time.runs ? time.seconds / static_cast<double>(time.runs) * 1e6 : 0, time.kernel, time.label);
+}
+
+int run(const Options& options) {
+  set_thread_count(options.threads);
+  nn::Sequential net = dense_net(options.net);
+  optim::Optimizer adam = optim::Adam{.learning_rate = 1e-3};
+  nn::Function step = nn::compile(
+      [&](nn::Pass& pass, Tensor images, Tensor labels) {
+        const Tensor loss = nn::cross_entropy(net.forward(pass, (cast(images, DType::f32) * (1 / 255.0) - 0.1307) * (1 / 0.3081)), labels);
+        optim::minimize(pass, loss, adam);
+        return loss;
+      },
+      {.training = true, .precision = precision_of(options.precision), .profile = options.profile});
+  data::Batches batches(random_images(60000, options.net.front(), options.net.back()), {.batch_size = options.batch, .drop_last = true});
+
+  std::vector<double> seconds;
+  uint64_t epoch = 0;
+  double loss = 0;
+  for (int i = 0; i < options.warmup + options.steps; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const data::Batch* batch = batches.next();
+    if (batch == nullptr) {
+      batches.start(epoch++);
+      batch = batches.next();
+    }
+    loss = step({batch->inputs, batch->targets})[0].item();
+    if (i >= options.warmup) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  if (options.profile) print_profile(step);
+  const double us = median(seconds) * 1e6;
+  fmt::print("{{\"peer\":\"descent\",\"net\":\"{}\",\"batch\":{},\"precision\":\"{}\",\"threads\":{},\"us_per_step\":{:.1f},\"best_us\":{:.1f},"
+             "\"samples_per_second\":{:.0f},\"loss\":{:.4f}}}\n",
+             fmt::join(options.net, "-"), options.batch, nn::use_bf16(precision_of(options.precision)) ? "bf16" : "f32", options.threads, us,
+             *std::min_element(seconds.begin(), seconds.end()) * 1e6, static_cast<double>(options.batch) / us * 1e6, loss);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Times whole training steps of a dense classifier.");
+  app.add_option("--net", options.net, "sizes, inputs first")->delimiter(',');
+  app.add_option("--batch", options.batch);
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  app.add_option("--steps", options.steps);
+  app.add_option("--warmup", options.warmup);
+  app.add_option("--threads", options.threads);
+  app.add_flag("--profile", options.profile, "time each kernel");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return run(options);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}
