@@ -74,7 +74,7 @@ Product& operator+=(Product& a, const Product& b) {
 class GradientCase {
  public:
   GradientCase(const Row& row, std::vector<size_t> subset, std::optional<size_t> port)
-      : row_(row), subset_(std::move(subset)), traced_(trace(row)) {
+      : subset_(std::move(subset)), traced_(trace(row)) {
     Tensors wrt;
     for (const size_t i : subset_) wrt.push_back(traced_.inputs[i]);
     for (const Tensor& gradient : trace_gradients(traced_, row, wrt, port)) results_.push_back(gradient.value());
@@ -95,7 +95,6 @@ class GradientCase {
   static std::string name(size_t port) { return text("cotangent", port); }
 
  private:
-  const Row& row_;
   std::vector<size_t> subset_;
   Traced traced_;
   std::vector<Value> results_;
@@ -225,11 +224,57 @@ int64_t elements_of(const Row& row, const std::vector<size_t>& inputs) {
                          [&](int64_t sum, size_t i) { return sum + row.inputs[i].type.shape.elements(); });
 }
 
+// The derivative along `direction` of <gradients, weights>, from gradients at moved inputs.
+Product slope_of_gradients(const Traced& traced, const std::vector<Value>& gradients, const std::vector<Dense>& weights,
+                           const std::vector<Dense>& direction) {
+  const auto at = [&](double size) {
+    std::map<std::string, Dense> fed = traced.fed;
+    for (size_t i = 0; i < direction.size(); ++i) {
+      Dense& input = fed.at(text("in", i));
+      for (size_t j = 0; j < direction[i].values.size(); ++j) input.values[j] += size * direction[i].values[j];
+    }
+    Product out;
+    const std::vector<Dense> values = interpret(*traced.graph, fed, gradients, {.exact = true});
+    for (size_t i = 0; i < values.size(); ++i) out += inner(values[i], weights[i]);
+    return out;
+  };
+  const Product ahead = at(step), back = at(-step), far = at(2 * step), far_back = at(-2 * step);
+  return {(8 * (ahead.sum - back.sum) - (far.sum - far_back.sum)) / (12 * step), ahead.magnitude};
+}
+
 }  // namespace
+
+Verdict check_second_gradient(const Row& row) {
+  Traced traced = trace(row);
+  Random random = row.random("second");
+  Tensors wrt, cotangents;
+  for (const size_t i : row.differentiable) wrt.push_back(traced.inputs[i]);
+  const Tensors first = trace_gradients(traced, row, wrt);
+  std::vector<Dense> weights, direction(row.inputs.size());
+  std::vector<Value> first_values, second_values;
+  for (size_t i = 0; i < first.size(); ++i) {
+    first_values.push_back(first[i].value());
+    weights.push_back(random_dense(first[i].type(), random));
+    direction[row.differentiable[i]] = random_dense(first[i].type(), random);
+    cotangents.push_back(feed(traced, text("weights", i), weights[i]));
+  }
+  for (const Tensor& gradient : gradients(first, cotangents, wrt)) second_values.push_back(gradient.value());
+  const std::vector<Dense> second = interpret(*traced.graph, traced.fed, second_values, {.exact = true});
+  Product by_rule;
+  for (size_t i = 0; i < second.size(); ++i) by_rule += inner(second[i], direction[row.differentiable[i]]);
+  const Product by_difference = slope_of_gradients(traced, first_values, weights, direction);
+  const double allowed = relative * std::max(by_rule.magnitude, std::abs(by_difference.sum)) +
+                         of_result * by_difference.magnitude + 1e-300;
+  const double error = std::abs(by_rule.sum - by_difference.sum) / allowed;
+  if (error <= 1) return {true, "", error};
+  return failed(text("the gradient of the gradient gives a slope of ", by_rule.sum,
+                     ", differences of the gradient give ", by_difference.sum),
+                error);
+}
 
 void Mistake::apply(std::vector<double>& values) const {
   for (double& value : values) value *= scale;
-  if (rotate && !values.empty()) std::ranges::rotate(values, values.begin() + 1);
+  if (rotate && !values.empty()) std::rotate(values.begin(), values.begin() + 1, values.end());
 }
 
 Tensors trace_gradients(Traced& traced, const Row& row, std::span<const Tensor> wrt, std::optional<size_t> port) {

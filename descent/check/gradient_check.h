@@ -19,6 +19,10 @@ struct Mistake {
 // the whole Jacobian if it has fewer than 64 entries. `mistake` is made in the gradients of input `mistaken`.
 Verdict check_gradient(const Row& row, const Mistake& mistake = {}, size_t mistaken = 0);
 
+// The gradients of the gradients, likewise against differences of the gradients: rules are made of ops, whose rules
+// must hold too.
+Verdict check_second_gradient(const Row& row);
+
 // The gradients of the row's outputs, with random cotangents, for its differentiable inputs, in double. With `op`, as
 // if that were the row's op.
 std::vector<Dense> row_gradients(const Row& row, const OpDef& op);

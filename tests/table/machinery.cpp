@@ -26,6 +26,11 @@ struct SlopeOff : SquareLike {
   static Tensors vjp(const VjpArgs& args) { return {args.cotangents[0] * (2.0001 * args.inputs[0])}; }
 };
 
+struct OnceOnly : SquareLike {
+  static constexpr auto name = "once_only";
+  static Tensors vjp(const VjpArgs& args) { return {args.cotangents[0] * (2 * stop_gradient(args.inputs[0]))}; }
+};
+
 struct Detached : SquareLike {
   static constexpr auto name = "detached";
   static Tensors vjp(const VjpArgs&) { return {Tensor()}; }
@@ -72,8 +77,9 @@ struct TurnedTwice {
   static constexpr int arity = 1;
   static std::vector<Type> infer(const InferArgs& args) { return {args.inputs[0]}; }
   static void evaluate(const EvalArgs& args) {
-    args.outputs[0].values = args.inputs[0].values;
-    std::ranges::rotate(args.outputs[0].values, args.outputs[0].values.begin() + 1);
+    std::vector<double>& out = args.outputs[0].values;
+    out = args.inputs[0].values;
+    std::rotate(out.begin(), out.begin() + 1, out.end());
   }
   static Tensors vjp(const VjpArgs& args) { return {apply<TurnedTwice>({args.cotangents[0]}, {}, args.at)}; }
   static Samples samples() { return {{"vector", {{{DType::f32, {5}}}}, {}}}; }
@@ -122,6 +128,9 @@ using Names = std::set<std::string>;
 
 TEST(BrokenOps, ASoundOpPasses) { EXPECT_EQ(failed_checks(op_def<SquareLike>()), Names{}); }
 TEST(BrokenOps, ASlopeOffByATenThousandthFails) { EXPECT_EQ(failed_checks(op_def<SlopeOff>()), Names{"gradient"}); }
+TEST(BrokenOps, AGradientThatCannotBeDifferentiatedFails) {
+  EXPECT_EQ(failed_checks(op_def<OnceOnly>()), Names{"second-gradient"});
+}
 TEST(BrokenOps, AMissingGradientFails) {
   EXPECT_EQ(failed_checks(op_def<Detached>()), (Names{"coverage", "gradient"}));
 }
