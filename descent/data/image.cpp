@@ -218,7 +218,7 @@ Array image_to_digit(const Array& image, const std::string& source) {
     return to_image(grid, {digit_size, digit_size});
   }
   normalise_ink(grid, paper, dark_on_light, dark_on_light ? darkest : lightest);
-  constexpr float least_ink = 32;  // fainter is noise or the tail of a blurred edge
+  constexpr float least_ink = 80;  // fainter is noise, or the rim of a blurred edge
   const Grid ink = cropped_to_ink(grid, least_ink);
   const int64_t longest = std::max(ink.height, ink.width);
   Grid boxed = resized_grid(ink, box_side(ink.height, longest), box_side(ink.width, longest));

@@ -172,8 +172,8 @@ int64_t class_count(const Arrays& arrays, const Naming& naming, const std::strin
   }
   constexpr double most_classes = 1 << 20;
   if (most >= most_classes)
-    fail(
-        text(path, ": integer targets are classes, but one is ", most, "; store floating numbers to predict a number"));
+    fail(text(path, ": integer targets are classes, but one is ", static_cast<int64_t>(most),
+              "; store floating numbers to predict a number"));
   return static_cast<int64_t>(most) + 1;
 }
 

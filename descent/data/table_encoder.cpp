@@ -104,6 +104,7 @@ void check_target_known(const Table& table, const Column& column) {
 
 TableEncoder::Target fit_target(const Table& table, const EncoderOptions& options) {
   const Column& column = table.column(options.target);
+  if (table.rows() == 0) fail(text(table.source, ": holds no rows to learn from"));
   check_target_known(table, column);
   if (column.kind == ColumnKind::category && options.kind == TargetKind::number)
     fail(text(table.source, ": column '", column.name, "' holds categories, so it cannot be predicted as a number"));

@@ -1,0 +1,295 @@
+#include "descent/data/batches.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "data_testing.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}  // namespace
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define DESCENT_THREAD_SANITIZER
+#endif
+#endif
+
+#ifndef DESCENT_THREAD_SANITIZER  // which has its own operator new
+// Every allocation of the program is counted, whichever thread makes it. (Inlined, GCC takes free() for a mistake.)
+[[gnu::noinline]] void* operator new(size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
+
+namespace descent::data {
+namespace {
+
+// Row i holds i in its first two bytes and its target.
+Dataset images(int64_t rows, int64_t side = 4) {
+  Dataset out{Array(DType::u8, {rows, side, side}), Array(DType::i32, {rows}), numbered_classes(1000), {}};
+  for (int64_t i = 0; i < out.inputs.elements(); ++i) out.inputs.as<uint8_t>()[i] = static_cast<uint8_t>(13 * i % 256);
+  for (int64_t i = 0; i < rows; ++i) {
+    out.inputs.as<uint8_t>()[i * side * side] = static_cast<uint8_t>(i & 255);
+    out.inputs.as<uint8_t>()[i * side * side + 1] = static_cast<uint8_t>(i >> 8);
+    out.targets.as<int32_t>()[i] = static_cast<int32_t>(i);
+  }
+  return out;
+}
+
+constexpr AugmentOptions some{.shift = 1, .rotate = 20, .elastic_alpha = 8, .elastic_sigma = 2};
+
+// A transform that does nothing, so that batches go through the threads.
+void pass(std::span<std::byte>, uint64_t) {}
+
+struct Epoch {
+  std::vector<int64_t> indices;
+  std::vector<double> targets;
+  std::vector<std::byte> inputs;
+  friend bool operator==(const Epoch&, const Epoch&) = default;
+};
+
+Epoch run(Batches& batches, uint64_t epoch, int64_t first = 0) {
+  Epoch out;
+  batches.start(epoch, first);
+  while (const Batch* batch = batches.next()) {
+    out.indices.push_back(batch->index);
+    for (const double target : batch->targets.to_doubles()) out.targets.push_back(target);
+    const auto bytes = batch->inputs.bytes();
+    out.inputs.insert(out.inputs.end(), bytes.begin(), bytes.end());
+  }
+  return out;
+}
+
+TEST(Batches, GivesEveryRowOnceInOrder) {
+  const Dataset data = images(300);
+  for (const int threads : {0, 1, 3}) {
+    Batches batches(data, {.batch_size = 32, .shuffle = false, .transform = pass, .threads = threads});
+    EXPECT_EQ(batches.batches_per_epoch(), 10);
+    const Epoch epoch = run(batches, 0);
+    std::vector<int64_t> indices(10);
+    std::iota(indices.begin(), indices.end(), 0);
+    EXPECT_EQ(epoch.indices, indices);
+    EXPECT_EQ(epoch.targets, data.targets.to_doubles());
+    EXPECT_EQ(epoch.inputs, bytes_of(data.inputs));
+  }
+}
+
+TEST(Batches, ShufflesByTheSeedAndEpoch) {
+  const Dataset data = images(300);
+  Batches batches(data, {.batch_size = 32, .seed = 5}), other(data, {.batch_size = 32, .seed = 6});
+  const Epoch first = run(batches, 0), second = run(batches, 1), again = run(batches, 0);
+  EXPECT_EQ(first, again);
+  EXPECT_NE(first.targets, second.targets);
+  EXPECT_NE(first.targets, run(other, 0).targets);
+  std::vector<double> sorted = first.targets;
+  std::ranges::sort(sorted);
+  EXPECT_EQ(sorted, data.targets.to_doubles());
+  for (size_t i = 0; i < first.targets.size(); ++i)
+    EXPECT_EQ(std::to_integer<int>(first.inputs[16 * i]) + 256 * std::to_integer<int>(first.inputs[16 * i + 1]),
+              first.targets[i])
+        << "a row keeps its target";
+}
+
+TEST(Batches, ShufflesFairly) {
+  Batches batches(images(4), {.batch_size = 4});
+  std::set<std::vector<double>> orders;
+  double first_is_zero = 0;
+  for (uint64_t epoch = 0; epoch < 2400; ++epoch) {
+    const Epoch order = run(batches, epoch);
+    orders.insert(order.targets);
+    first_is_zero += order.targets[0] == 0;
+  }
+  EXPECT_EQ(orders.size(), 24u);
+  EXPECT_NEAR(first_is_zero, 600, 100);
+}
+
+TEST(Batches, AreTheSameWhateverTheThreads) {
+  const Dataset data = images(500, 8);
+  Batches one(data, {.batch_size = 16, .seed = 9, .augment = some, .threads = 0});
+  const Epoch expected = run(one, 3);
+  for (const int threads : {1, 2, 5})
+    for (const int prefetch : {1, 4, 50}) {
+      Batches many(data, {.batch_size = 16, .seed = 9, .augment = some, .threads = threads, .prefetch = prefetch});
+      EXPECT_EQ(run(many, 3), expected) << threads << " threads, prefetch " << prefetch;
+    }
+}
+
+TEST(Batches, AnEpochCanBeginAnywhere) {
+  const Dataset data = images(203, 8);
+  for (const int threads : {0, 2}) {
+    Batches batches(data, {.batch_size = 10, .seed = 1, .augment = some, .threads = threads});
+    const Epoch whole = run(batches, 7);
+    for (const int64_t first : {0, 1, 13, 20, 21}) {
+      const Epoch rest = run(batches, 7, first);
+      EXPECT_EQ(rest.targets,
+                std::vector<double>(whole.targets.begin() + std::min<int64_t>(10 * first, 203), whole.targets.end()));
+      EXPECT_TRUE(std::equal(rest.inputs.rbegin(), rest.inputs.rend(), whole.inputs.rbegin()));
+      EXPECT_EQ(rest.indices.size(), static_cast<size_t>(21 - first));
+    }
+  }
+}
+
+TEST(Batches, AugmentationDependsOnTheSampleNotItsPlace) {
+  const Dataset data = images(64, 8);
+  Batches shuffled(data, {.batch_size = 7, .seed = 2, .augment = some});
+  Batches ordered(data, {.batch_size = 64, .shuffle = false, .seed = 2, .augment = some});
+  const Epoch a = run(shuffled, 4), b = run(ordered, 4), later = run(ordered, 5);
+  for (size_t i = 0; i < 64; ++i) {
+    const auto row = static_cast<size_t>(a.targets[i]);
+    EXPECT_TRUE(std::equal(a.inputs.begin() + 64 * i, a.inputs.begin() + 64 * (i + 1), b.inputs.begin() + 64 * row));
+  }
+  EXPECT_NE(b.inputs, later.inputs) << "each epoch augments anew";
+}
+
+TEST(Batches, TheLastBatchHasItsRealSize) {
+  const Dataset data = images(70);
+  for (const int threads : {0, 2}) {
+    Batches batches(data, {.batch_size = 32, .transform = pass, .threads = threads});
+    batches.start(0);
+    std::vector<int64_t> sizes;
+    while (const Batch* batch = batches.next()) {
+      EXPECT_EQ(batch->targets.shape()[0], batch->inputs.shape()[0]);
+      sizes.push_back(batch->inputs.shape()[0]);
+    }
+    EXPECT_EQ(sizes, (std::vector<int64_t>{32, 32, 6}));
+    EXPECT_EQ(batches.next(), nullptr);
+  }
+  Batches whole(data, {.batch_size = 32, .drop_last = true});
+  EXPECT_EQ(run(whole, 0).targets.size(), 64u);
+  Batches larger(data, {.batch_size = 100});
+  EXPECT_EQ(run(larger, 0).targets.size(), 70u);
+}
+
+TEST(Batches, ABatchStaysValidUntilTheNext) {
+  Batches batches(images(400), {.batch_size = 8, .shuffle = false, .transform = pass, .threads = 2, .prefetch = 2});
+  batches.start(0);
+  for (int64_t i = 0; i < 50; ++i) {
+    const Batch* batch = batches.next();
+    const std::vector<double> before = batch->targets.to_doubles();
+    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(i % 7 == 0 ? 500 : 0));
+    EXPECT_EQ(batch->targets.to_doubles(), before);
+    EXPECT_EQ(before[0], static_cast<double>(8 * i));
+  }
+}
+
+TEST(Batches, TransformsSamplesByTheirKey) {
+  const Dataset data = images(40);
+  const auto mark = [](std::span<std::byte> sample, uint64_t key) { sample[2] = static_cast<std::byte>(key); };
+  Batches one(data, {.batch_size = 8, .transform = mark, .threads = 0});
+  Batches two(data, {.batch_size = 8, .transform = mark, .threads = 2});
+  EXPECT_EQ(run(one, 0), run(two, 0));
+  EXPECT_NE(run(one, 0).inputs, run(one, 1).inputs);
+}
+
+TEST(Batches, AnExceptionIsThrownInItsTurn) {
+  for (const int threads : {0, 1, 3}) {
+    const auto picky = [](std::span<std::byte> sample, uint64_t) {
+      if (sample[0] == std::byte{20}) throw std::runtime_error("row 20 is bad");
+    };
+    Batches batches(images(48), {.batch_size = 8, .shuffle = false, .transform = picky, .threads = threads});
+    for (uint64_t epoch = 0; epoch < 3; ++epoch) {
+      batches.start(epoch);
+      EXPECT_EQ(batches.next()->index, 0);
+      EXPECT_EQ(batches.next()->index, 1);
+      EXPECT_THROW(
+          {
+            try {
+              batches.next();
+            } catch (const std::runtime_error& error) {
+              EXPECT_STREQ(error.what(), "row 20 is bad");
+              throw;
+            }
+          },
+          std::runtime_error);
+      EXPECT_EQ(batches.next()->index, 3);
+    }
+  }
+}
+
+TEST(Batches, StopsInTheMiddleOfAnything) {
+  for (int round = 0; round < 60; ++round) {
+    Batches batches(images(200, 8),
+                    {.batch_size = 4, .augment = some, .threads = 1 + round % 3, .prefetch = 1 + round % 5});
+    if (round % 4 == 0) continue;  // never started
+    batches.start(0);
+    for (int i = 0; i < round % 7; ++i) batches.next();
+    if (round % 2 == 1) continue;
+    batches.start(1, 3);  // with batches of the first epoch under way
+    EXPECT_EQ(batches.next()->index, 3);
+  }
+}
+
+TEST(Batches, AllocatesNothingWhileItRuns) {
+#ifdef DESCENT_THREAD_SANITIZER
+  GTEST_SKIP() << "allocations cannot be counted here";
+#endif
+  const Dataset data = images(300, 8);
+  for (const int threads : {0, 1, 3}) {
+    Batches batches(data, {.batch_size = 16, .augment = some, .transform = pass, .threads = threads});
+    Batches quick(data, {.batch_size = 16});
+    int64_t before = 0;
+    for (uint64_t epoch = 0; epoch < 5; ++epoch) {
+      if (epoch == 1) before = allocations;
+      batches.start(epoch);
+      while (batches.next()) {
+      }
+      quick.start(epoch);
+      while (quick.next()) {
+      }
+    }
+    EXPECT_EQ(allocations - before, 0) << threads << " threads";
+  }
+}
+
+TEST(Batches, TablesAndTargetsOfNumbers) {
+  Dataset data{Array(DType::f32, {10, 3}), Array(DType::f32, {10, 2}), {}, {}};
+  for (int64_t i = 0; i < 30; ++i) data.inputs.set(i, static_cast<double>(i));
+  for (int64_t i = 0; i < 20; ++i) data.targets.set(i, static_cast<double>(i));
+  Batches batches(data, {.batch_size = 4, .shuffle = false});
+  batches.start(0, 1);
+  const Batch* batch = batches.next();
+  EXPECT_EQ(to_text(batch->inputs.type()), "f32[4,3]");
+  EXPECT_EQ(to_text(batch->targets.type()), "f32[4,2]");
+  EXPECT_EQ(batch->inputs.at(0), 12);
+  EXPECT_EQ(batch->targets.at(0), 8);
+  data.targets = Array();
+  Batches unlabelled(data, {.batch_size = 4});
+  unlabelled.start(0);
+  EXPECT_FALSE(unlabelled.next()->targets);
+}
+
+TEST(Batches, NamesWhatDoesNotFit) {
+  const auto error_for = [](const Dataset& data, const BatchOptions& options) {
+    return error_of([&] { Batches(data, options); });
+  };
+  const Dataset data = images(10);
+  EXPECT_EQ(error_for({}, {}), "batches: the data set has no rows");
+  EXPECT_EQ(error_for(data, {.batch_size = 0}), "batches: a batch size of 0 is not at least 1");
+  EXPECT_EQ(error_for(data, {.batch_size = 11, .drop_last = true}),
+            "batches: 10 rows make no whole batch of 11, and drop_last leaves out the rest");
+  EXPECT_EQ(error_for(data, {.prefetch = 0}),
+            "batches: 1 threads and 0 batches prefetched; at least 0 and 1 are needed");
+  const Dataset table{Array(DType::f32, {10, 3}), {}, {}, {}};
+  EXPECT_EQ(error_for(table, {.augment = some}),
+            "batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are f32[10,3]");
+  EXPECT_EQ(error_for({data.inputs, Array(DType::i32, {9}), {}, {}}, {}),
+            "batches: inputs of u8[10,4,4] and targets of i32[9] differ in rows");
+  Batches batches(data, {.batch_size = 4});
+  EXPECT_EQ(batches.next(), nullptr) << "nothing was started";
+  EXPECT_EQ(error_of([&] { batches.start(0, 4); }), "batches: an epoch of 3 batches cannot start at batch 4");
+}
+
+}  // namespace
+}  // namespace descent::data
