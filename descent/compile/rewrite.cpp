@@ -43,7 +43,7 @@ Staged Rewriter::run(const std::function<Tensors(uint32_t, const Node&)>& rule) 
   for (const uint32_t id : live_nodes(from(), from_.results)) {
     const Node& node = from().node(id);
     to().restore_scope(from().scope_name(node.scope));
-    const Graph::Attribution line(to(), node.site);
+    const Graph::Attribution origin(to(), node.site, to().scope());
     const Tensors outputs = rule(id, node);
     for (uint16_t port = 0; port < outputs.size(); ++port) map_[{id, port}] = outputs[port];
   }

@@ -80,7 +80,7 @@ class ReverseWalk {
     for (uint16_t port = 0; port < node.outputs.size(); ++port) outputs.emplace_back(graph_, Value{id, port});
     if (node.op->vjp == nullptr && node.op->expand == nullptr) return;  // a constant as far as gradients go
     if (node.op->vjp == nullptr && !node.op->no_gradient.empty()) return;
-    const Graph::Attribution line(graph_, node.site);
+    const Graph::Attribution origin(graph_, node.site, node.scope);
     const Tensors back = node.op->vjp != nullptr
                              ? node.op->vjp({inputs, outputs, incoming, node.attrs, node.site})
                              : through_expansion(node, inputs, incoming);

@@ -28,14 +28,16 @@ std::string layer_prefix(const std::string& scope) { return scope.empty() ? "" :
 }  // namespace
 
 uint32_t Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs, Site site) {
-  if (attributed_.line != 0) site = attributed_;
+  const bool attributed = attributed_.first.line != 0;
+  if (attributed) site = attributed_.first;
+  const uint32_t layer_scope = attributed ? attributed_.second : scope();
   const uint64_t hash = hash_node(op, inputs, attrs);
   for (auto [at, end] = by_hash_.equal_range(hash); at != end; ++at)
     if (same_node(nodes_[at->second], op, inputs, attrs)) return at->second;
 
   std::vector<Type> types;
   for (const Value value : inputs) types.push_back(type(value));
-  const std::string layer = layer_prefix(scope_name(scope()));
+  const std::string layer = layer_prefix(scope_name(layer_scope));
   if (op.arity >= 0 && static_cast<size_t>(op.arity) != inputs.size())
     fail(site, text(layer, op.name, ": takes ", op.arity, " inputs, got ", inputs.size()));
   std::vector<Type> outputs;
@@ -45,7 +47,7 @@ uint32_t Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs, Sit
     fail(site, layer + error.what());
   }
   const auto id = static_cast<uint32_t>(nodes_.size());
-  nodes_.push_back({&op, std::move(attrs), std::move(inputs), std::move(outputs), site, scope()});
+  nodes_.push_back({&op, std::move(attrs), std::move(inputs), std::move(outputs), site, layer_scope});
   by_hash_.emplace(hash, id);
   return id;
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "descent/base/error.h"
@@ -57,18 +58,20 @@ class Graph {
   // For rewrites: nodes added from now on belong to that layer. Returns an id for use with restore_scope.
   void restore_scope(const std::string& full_name);
 
-  // While one lives, new nodes get this line instead of their own: what an expansion or a gradient rule adds belongs to
-  // the line of the user's op, not to a line in the op's header.
+  // While one lives, new nodes get this line and layer instead of their own: what an expansion or a gradient rule adds
+  // belongs to the user's op, not to a line in the op's header or to the optimiser.
   class Attribution {
    public:
-    Attribution(Graph& graph, Site site) : graph_(graph), outer_(graph.attributed_) { graph.attributed_ = site; }
+    Attribution(Graph& graph, Site site, uint32_t scope) : graph_(graph), outer_(graph.attributed_) {
+      graph.attributed_ = {site, scope};
+    }
     ~Attribution() { graph_.attributed_ = outer_; }
     Attribution(const Attribution&) = delete;
     Attribution& operator=(const Attribution&) = delete;
 
    private:
     Graph& graph_;
-    Site outer_;
+    std::pair<Site, uint32_t> outer_;
   };
 
  private:
@@ -78,7 +81,7 @@ class Graph {
   std::unordered_multimap<uint64_t, uint32_t> by_hash_;
   std::vector<std::string> scope_names_;
   std::vector<uint32_t> scope_stack_;
-  Site attributed_;  // line 0: none
+  std::pair<Site, uint32_t> attributed_{};  // line 0: none
 };
 
 // The user's handle while tracing: which graph, which value. Cheap to copy; holds no data.
