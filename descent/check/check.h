@@ -19,7 +19,8 @@
 //   backward       its gradients against the reference's gradients
 //   fusion         between elementwise ops, against the same with fusion off
 //   donation       results written over inputs, against the same in fresh memory
-//   poison         with an arena of NaN and guarded buffers: the same bits as without
+//   poison         with guarded buffers full of NaN: the same bits as without
+// f16 has forward and backward only: the other three are about memory, where it is as bf16.
 #pragma once
 
 #include <functional>
@@ -37,6 +38,7 @@ namespace descent::check {
 struct Result {
   std::string name;
   bool ok = true;
+  bool hole = false;         // refused for a reason that the device states; ok
   std::string message = {};  // why not, in one sentence
   double max_error = 0;      // in parts of what the check allows: 1 is the limit
 };
@@ -49,12 +51,19 @@ struct RunOptions {
   bool poison = false;  // fill temporaries with NaN before the run; guard every buffer and fail if a guard was written
 };
 
+// Cells (a filter of their names) in which a device must refuse, with an error that says `reason`.
+struct Hole {
+  std::string cells, reason;
+};
+
 // Something that can compute a graph.
 struct Device {
   std::string name;
   std::function<std::vector<Array>(const Graph&, std::span<const Value> results,
                                    const std::map<std::string, Array>& inputs, const RunOptions&)>
       run;
+  // What it does not compute. A hole that is none fails, so the list stays true.
+  std::vector<Hole> holes = {};
   // Kernels and claims that no run has used, asked after the last cell of an unfiltered table; none may be left.
   std::function<std::vector<std::string>()> unused = {};
 };
@@ -82,7 +91,7 @@ std::vector<Result> run(const Options& options);
 // must be a part of the name.
 bool matches(std::string_view name, std::string_view filter);
 
-// "3127 passed, 2 failed"
+// "3127 passed, 2 failed, 12 holes"
 std::string totals(std::span<const Result> results);
 
 }  // namespace descent::check

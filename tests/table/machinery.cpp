@@ -246,6 +246,20 @@ TEST(BrokenDevices, AnExceptionIsAFailedCell) {
   EXPECT_EQ(failed_on(op_def<Neg>(), run, "neg/matrix/f32/dense/forward/broken"), Names{"forward"});
 }
 
+TEST(BrokenDevices, AHoleMustRefuseWithItsReason) {
+  const auto holes_of = [](RunGraph run) {
+    check::Device device{"broken", std::move(run), {{"neg/*/bf16/*", "no bf16 here"}}};
+    return failed_checks(op_def<Neg>(), {device}, "neg/matrix/bf16/dense/forward/broken");
+  };
+  const auto refusing = [](std::string says) -> RunGraph {
+    return [says](const Graph&, std::span<const Value>, const std::map<std::string, Array>&,
+                  const check::RunOptions&) -> std::vector<Array> { fail(says); };
+  };
+  EXPECT_EQ(holes_of(refusing("neg: no bf16 here, only f32")), Names{});
+  EXPECT_EQ(holes_of(refusing("out of memory")), Names{"forward"});
+  EXPECT_EQ(holes_of(check::rounded_device().run), Names{"forward"});
+}
+
 // --- Rows, layouts, names ---
 
 TEST(Rows, LayoutsGiveTheRowsValuesBack) {
@@ -299,8 +313,10 @@ TEST(Filter, PartsAndGlobs) {
 }
 
 TEST(Totals, Counts) {
-  const check::Result results[] = {{"a", true, "", 0}, {"b", false, "why", 2}, {"c", true, "", 0}};
-  EXPECT_EQ(check::totals(results), "2 passed, 1 failed");
+  const check::Result results[] = {
+      {"a", true, false, "", 0}, {"b", false, false, "why", 2}, {"c", true, true, "no", 0}, {"d", true, false, "", 0}};
+  EXPECT_EQ(check::totals(results), "2 passed, 1 failed, 1 holes");
+  EXPECT_EQ(check::totals(std::span(results).first(2)), "1 passed, 1 failed");
 }
 
 }  // namespace
