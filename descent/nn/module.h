@@ -6,12 +6,20 @@
 #include <string>
 #include <vector>
 
+#include "descent/nn/initializers.h"
 #include "descent/nn/pass.h"
 
 namespace descent::nn {
 
+class Module;
+
+// How a layer is run, by the layers that hold it: opens the scope `name` (none if empty), traces, and notes it in
+// pass.layers().
+Tensor trace_layer(Pass& pass, std::string_view name, Module& layer, Tensor x);
+
 // A layer or a net. Parameters are made at the first forward(), when the input's shape is known, and named by the
-// layer's path; they are the same objects at every later one.
+// layer's path; they are the same objects at every later one. A copy made before that has parameters of its own, a
+// later one shares them.
 class Module {
  public:
   virtual ~Module() = default;
@@ -19,7 +27,11 @@ class Module {
   // Traces the layer on x. The caller has opened the layer's scope. Fails naming the layer and both shapes.
   virtual Tensor forward(Pass& pass, Tensor x) = 0;
 
-  // For `inspect`: the kind and settings, "Linear(512)", and the formula, "W x + b".
+  // A whole net's forward: net(image, pass).
+  Tensor operator()(Tensor x, Pass& pass) { return trace_layer(pass, "", *this, x); }
+
+  // For `inspect` and errors: the kind and settings, "Linear 512", and the formula, "W x + b". In a formula x is the
+  // input, other single letters are parameters, and f(x) is what the layers inside make of x.
   virtual std::string describe() const = 0;
   virtual std::string formula() const = 0;
 
@@ -29,6 +41,11 @@ class Module {
 
   // The layers inside it with their names, for walking a net.
   virtual std::vector<std::pair<std::string, std::shared_ptr<Module>>> children() const { return {}; }
+
+  // The name of the initialiser that suits a weight whose products this layer takes ("he_uniform" for a ReLU), or "".
+  virtual std::string_view suited_initializer() const { return ""; }
+  // Tells a layer what takes its output, before its first forward.
+  virtual void followed_by(const Module&) {}
 };
 
 using ModulePtr = std::shared_ptr<Module>;
@@ -36,13 +53,23 @@ using ModulePtr = std::shared_ptr<Module>;
 // A module by value, so that nets are written as Sequential{Linear{512}, ReLU{}, Linear{10}}.
 struct Layer {
   template <std::derived_from<Module> T>
-  Layer(T module) : module(std::make_shared<T>(std::move(module))) {}
-  Layer(ModulePtr module) : module(std::move(module)) {}
-  Layer(std::string name, Layer layer) : name(std::move(name)), module(std::move(layer.module)) {}
+  Layer(T value) : module(std::make_shared<T>(std::move(value))) {}
+  Layer(ModulePtr shared) : module(std::move(shared)) {}
+  Layer(std::string called, Layer layer) : name(std::move(called)), module(std::move(layer.module)) {}
 
   std::string name;  // empty: its number
   ModulePtr module;
 };
+
+// A parameter or another state of the layer being traced, called by its path ("hidden.weight" for leaf "weight").
+ParameterPtr make_parameter(Pass& pass, std::string_view leaf, const Shape& shape, const Initializer& initial, bool decays);
+StatePtr make_state(Pass& pass, std::string_view leaf, Array value);
+
+// "hidden.1 (Linear 512): ", for errors of the layer being traced.
+std::string layer_label(const Pass& pass, const Module& layer);
+
+// Makes the parameters of a net that has not been traced yet, as a first forward() on this input would.
+void make_parameters(Module& net, const Type& input, uint64_t seed);
 
 // Every parameter, and every state (parameters included), of a net, by walking it.
 std::vector<ParameterPtr> all_parameters(const Module& net);

@@ -10,6 +10,8 @@
 
 namespace descent::nn {
 
+class Module;
+
 // The random numbers of a run: a key (the seed) and a counter that every training step advances. Two u32[2] states,
 // so that a resumed run draws what the uninterrupted one would have drawn.
 struct RandomStates {
@@ -51,7 +53,17 @@ class Pass {
    private:
     Pass& pass_;
   };
+  const std::string& layer_path() const { return graph_.scope_name(graph_.scope()); }  // "net.hidden"
   std::string path(std::string_view leaf) const;  // "net.hidden.weight" for leaf "weight" in scope "net.hidden"
+
+  // The layers as they were traced, each before those inside it: for summaries, and for finding where a number went
+  // wrong. trace_layer() keeps this list.
+  struct TracedLayer {
+    std::string path;
+    const Module* module;
+    Tensor input, output;
+  };
+  std::vector<TracedLayer>& layers() { return layers_; }
 
   struct Touched {
     StatePtr state;
@@ -70,6 +82,7 @@ class Pass {
   uint32_t streams_ = 0;
   std::vector<Touched> touched_;
   std::vector<ParameterPtr> parameters_;
+  std::vector<TracedLayer> layers_;
 };
 
 }  // namespace descent::nn

@@ -1,0 +1,125 @@
+#include "descent/nn/losses.h"
+
+#include "descent/ops/absolute_error.h"
+#include "descent/ops/binary_cross_entropy.h"
+#include "descent/ops/binary_hinge.h"
+#include "descent/ops/cross_entropy.h"
+#include "descent/ops/hinge.h"
+#include "descent/ops/huber.h"
+#include "descent/ops/kl_divergence.h"
+#include "descent/ops/mean.h"
+#include "descent/ops/one_hot.h"
+#include "descent/ops/soft_cross_entropy.h"
+#include "descent/ops/squared_error.h"
+
+namespace descent::nn {
+
+namespace {
+
+bool one_score_each(Tensor outputs) { return outputs.rank() == 0 || outputs.shape().back() == 1; }
+
+// Targets that lack the outputs' last axis, of size 1, get it; others stay for the op to judge.
+Tensor beside(Tensor outputs, Tensor targets, Site at) {
+  const bool lacks_axis = one_score_each(outputs) && targets.rank() + 1 == outputs.rank() &&
+                          targets.shape() == outputs.shape().first(targets.rank());
+  return lacks_axis ? reshape(targets, outputs.shape(), at) : targets;
+}
+
+// Targets as numbers of the outputs' element type.
+Tensor numbers(Tensor outputs, Tensor targets, Site at) {
+  if (is_floating(targets.dtype())) return beside(outputs, targets, at);
+  const bool labels = !one_score_each(outputs) && targets.rank() + 1 == outputs.rank();
+  return labels ? one_hot(targets, outputs.shape().back(), outputs.dtype(), at)
+                : cast(beside(outputs, targets, at), outputs.dtype(), at);
+}
+
+// Labels 0 and 1 as targets -1 and 1; targets of that kind as they are.
+Tensor signs(Tensor scores, Tensor targets, Site at) {
+  const Tensor values = numbers(scores, targets, at);
+  return is_floating(targets.dtype()) ? values : add({mul({values, at}, 2), at}, -1);
+}
+
+// Several classes with labels, or single scores; targets of the scores' own rank are single, too.
+Tensor mean_hinge(Tensor scores, Tensor targets, double margin, Site at) {
+  const bool classes = !one_score_each(scores) && targets.dtype() == DType::i32 && targets.rank() < scores.rank();
+  return mean(classes ? descent::hinge(scores, targets, margin, at)
+                      : binary_hinge(scores, signs(scores, targets, at), margin, at),
+              at);
+}
+
+}  // namespace
+
+Tensor CrossEntropy::operator()(Tensor scores, Tensor targets, Site at) const {
+  if (!is_floating(targets.dtype())) return mean(descent::cross_entropy(scores, targets, label_smoothing, at), at);
+  if (!(label_smoothing >= 0 && label_smoothing < 1))
+    fail(at, text("cross_entropy: the label_smoothing must be at least 0 and below 1, got ", label_smoothing));
+  if (label_smoothing > 0 && targets.rank() > 0)
+    targets = add({mul({targets, at}, 1 - label_smoothing), at},
+                  label_smoothing / static_cast<double>(targets.shape().back()));
+  return mean(soft_cross_entropy(scores, targets, at), at);
+}
+
+Tensor KlDivergence::operator()(Tensor scores, Tensor targets, Site at) const {
+  return mean(descent::kl_divergence(scores, targets, at), at);
+}
+
+Tensor MeanSquaredError::operator()(Tensor outputs, Tensor targets, Site at) const {
+  return mean(squared_error(outputs, numbers(outputs, targets, at), at), at);
+}
+
+Tensor MeanAbsoluteError::operator()(Tensor outputs, Tensor targets, Site at) const {
+  return mean(absolute_error(outputs, numbers(outputs, targets, at), at), at);
+}
+
+Tensor Huber::operator()(Tensor outputs, Tensor targets, Site at) const {
+  return mean(descent::huber(outputs, numbers(outputs, targets, at), delta, at), at);
+}
+
+Tensor BinaryCrossEntropy::operator()(Tensor scores, Tensor targets, Site at) const {
+  return mean(descent::binary_cross_entropy(scores, numbers(scores, targets, at), at), at);
+}
+
+Tensor Hinge::operator()(Tensor scores, Tensor targets, Site at) const {
+  return mean_hinge(scores, targets, margin, at);
+}
+
+Tensor Perceptron::operator()(Tensor scores, Tensor targets, Site at) const {
+  return mean_hinge(scores, targets, 0, at);
+}
+
+namespace {
+
+template <class T>
+Kind<Loss> plain_kind(std::string_view about) {
+  return {T::name, about, {}, [](const Settings&) { return Loss(T{}); }};
+}
+
+}  // namespace
+
+std::span<const Kind<Loss>> loss_kinds() {
+  static const std::vector<Kind<Loss>> kinds = {
+      {"cross_entropy",
+       "-log of the probability of the label",
+       {{"label_smoothing", 0.0, "how much of the target is spread over all classes"}},
+       [](const Settings& s) { return Loss(CrossEntropy{s.number("label_smoothing")}); }},
+      plain_kind<KlDivergence>("the divergence from target distributions"),
+      plain_kind<MeanSquaredError>("the mean of squared errors"),
+      plain_kind<MeanAbsoluteError>("the mean of absolute errors"),
+      {"huber",
+       "squared for small errors, absolute for large ones",
+       {{"delta", 1.0, "where small ends"}},
+       [](const Settings& s) { return Loss(Huber{s.number("delta")}); }},
+      plain_kind<BinaryCrossEntropy>("-log of the probability of yes or no"),
+      {"hinge",
+       "by how much the label's score does not lead by the margin",
+       {{"margin", 1.0, "the lead that is enough"}},
+       [](const Settings& s) { return Loss(Hinge{s.number("margin")}); }},
+      plain_kind<Perceptron>("the perceptron's criterion: hinge with margin 0")};
+  return kinds;
+}
+
+Loss make_loss(std::string_view kind, const Settings& settings) {
+  return make_kind(loss_kinds(), "loss", kind, settings);
+}
+
+}  // namespace descent::nn

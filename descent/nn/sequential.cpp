@@ -1,0 +1,51 @@
+#include "descent/nn/sequential.h"
+
+#include <set>
+
+#include "descent/ops/add.h"
+
+namespace descent::nn {
+
+Sequential::Sequential(std::vector<Layer> layers, Site at) : layers_(std::move(layers)) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    if (layer.name.empty()) layer.name = std::to_string(i);
+    if (layer.name.find('.') != std::string::npos)
+      throw UsageError(at,
+                       text("a layer's name has no dot, since paths are made of names; '", layer.name, "' has one"));
+    if (!names.insert(layer.name).second)
+      throw UsageError(at, text("two layers side by side are called '", layer.name, "'"));
+    if (i > 0) layers_[i - 1].module->followed_by(*layer.module);
+  }
+}
+
+Tensor Sequential::forward(Pass& pass, Tensor x) {
+  for (const Layer& layer : layers_) x = trace_layer(pass, layer.name, *layer.module, x);
+  return x;
+}
+
+std::vector<std::pair<std::string, ModulePtr>> Sequential::children() const {
+  std::vector<std::pair<std::string, ModulePtr>> out;
+  for (const Layer& layer : layers_) out.emplace_back(layer.name, layer.module);
+  return out;
+}
+
+std::string_view Sequential::suited_initializer() const {
+  return layers_.empty() ? "" : layers_.front().module->suited_initializer();
+}
+
+void Sequential::followed_by(const Module& next) {
+  if (!layers_.empty()) layers_.back().module->followed_by(next);
+}
+
+Tensor Residual::forward(Pass& pass, Tensor x) {
+  const Tensor y = inner_.forward(pass, x);
+  if (y.type() != x.type())
+    fail(at_, text(layer_label(pass, *this), "the layers inside make ", y.type(), " of ", x.type(),
+                   ", but the sum x + f(x) needs one type; did you mean a last layer with ",
+                   x.rank() ? x.shape().back() : 1, " features?"));
+  return add({x, at_}, {y, at_});
+}
+
+}  // namespace descent::nn

@@ -1,0 +1,44 @@
+// Layers that hold layers.
+#pragma once
+
+#include "descent/nn/module.h"
+
+namespace descent::nn {
+
+// One layer after the other: Sequential{Flatten{}, Linear{512}, ReLU{}, {"scores", Linear{10}}}. A layer without a name
+// is called by its number, from 0. Names are unique and without dots. Copies share the layers.
+class Sequential : public Module {
+ public:
+  Sequential(std::initializer_list<Layer> layers, Site at = Site::here())
+      : Sequential(std::vector<Layer>(layers), at) {}
+  explicit Sequential(std::vector<Layer> layers, Site at = Site::here());
+
+  Tensor forward(Pass& pass, Tensor x) override;
+  std::string describe() const override { return "Sequential"; }
+  std::string formula() const override { return "f(x)"; }
+  std::vector<std::pair<std::string, ModulePtr>> children() const override;
+  std::string_view suited_initializer() const override;
+  void followed_by(const Module& next) override;
+
+ private:
+  std::vector<Layer> layers_;
+};
+
+// He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016: x + f(x), f being the layers inside,
+// which must keep the shape.
+class Residual : public Module {
+ public:
+  Residual(std::initializer_list<Layer> layers, Site at = Site::here()) : inner_(layers, at), at_(at) {}
+  explicit Residual(std::vector<Layer> layers, Site at = Site::here()) : inner_(std::move(layers), at), at_(at) {}
+
+  Tensor forward(Pass& pass, Tensor x) override;
+  std::string describe() const override { return "Residual"; }
+  std::string formula() const override { return "x + f(x)"; }
+  std::vector<std::pair<std::string, ModulePtr>> children() const override { return inner_.children(); }
+
+ private:
+  Sequential inner_;
+  Site at_;
+};
+
+}  // namespace descent::nn
