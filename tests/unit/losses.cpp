@@ -79,17 +79,24 @@ TEST(NumberLosses, TakeLabelsAsRowsOfZeroAndOne) {
 }
 
 TEST(BinaryLosses, ByHand) {
-  const Array y = matrix({2, -1, 0}, {3, 1});
+  const Array y = matrix({2, -1, 0.5f}, {3, 1});
   const auto cost = [](double x, double t) {
     return -t * std::log(1 / (1 + std::exp(-x))) - (1 - t) * std::log(1 / (1 + std::exp(x)));
   };
-  const double expected = (cost(2, 1) + cost(-1, 1) + cost(0, 0)) / 3;
+  const double expected = (cost(2, 1) + cost(-1, 1) + cost(0.5, 0)) / 3;
   EXPECT_NEAR(value(binary_cross_entropy, y, labels({1, 1, 0})), expected, 1e-6);
   EXPECT_NEAR(value(binary_cross_entropy, y, matrix({1, 1, 0}, {3})), expected, 1e-6);
   EXPECT_NEAR(value(binary_cross_entropy, y.reshaped({3}), labels({1, 1, 0})), expected, 1e-6);
-  EXPECT_NEAR(value(hinge, y, labels({1, 1, 0})), (0 + 2 + 1) / 3.0, 1e-6);
-  EXPECT_NEAR(value(hinge, y, matrix({1, 1, -1}, {3, 1})), (0 + 2 + 1) / 3.0, 1e-6);
-  EXPECT_NEAR(value(perceptron, y, labels({1, 1, 0})), 1 / 3.0, 1e-6);
+  EXPECT_NEAR(value(hinge, y, labels({1, 1, 0})), (0 + 2 + 1.5) / 3.0, 1e-6);
+  EXPECT_NEAR(value(hinge, y, matrix({1, 1, -1}, {3, 1})), (0 + 2 + 1.5) / 3.0, 1e-6);
+  EXPECT_NEAR(value(perceptron, y, labels({1, 1, 0})), (1 + 0.5) / 3.0, 1e-6);
+}
+
+TEST(BinaryLosses, TakeSeveralQuestionsAnExample) {
+  const Array y = matrix({2, -1, 0.5f, 3}, {2, 2}), answers = labels({1, 0, 0, 1}).reshaped({2, 2});
+  EXPECT_NEAR(value(hinge, y, answers), (0 + 0 + 1.5 + 0) / 4, 1e-6);
+  const auto cost = [](double margin) { return std::log1p(std::exp(-margin)); };
+  EXPECT_NEAR(value(binary_cross_entropy, y, answers), (cost(2) + cost(1) + cost(-0.5) + cost(3)) / 4, 1e-6);
 }
 
 TEST(Hinge, OfSeveralClasses) {
