@@ -81,7 +81,11 @@ class ViewTracker {
 };
 
 // What a call can read as it lies: a contraction takes matrices in either order, whose leading axes may have any
-// stride; an indexed access takes dense arrays.
+// stride; an indexed access takes dense arrays, and so does a drawing of random numbers.
+bool takes_stored_inputs(const Node& node) {
+  return node.op->op_class == OpClass::contraction || node.op->op_class == OpClass::index || (is_generator(node) && !node.inputs.empty());
+}
+
 bool call_can_read(const Node& call, const View& view) {
   if (call.op->op_class != OpClass::contraction) return view.offset == 0 && view.dense();
   if (view.sizes.size() < 2) return view.dense();
@@ -102,12 +106,26 @@ bool is_stored_by_a_kernel(Tensor x) {
   return !is_plain_view(node) && node.op->op_class != OpClass::leaf;
 }
 
+// Rows are added in f32, and rounded once.
+Tensor added_in_f32(Rewriter& rewriter, const Node& node) {
+  const Tensors in = rewriter.inputs(node);
+  const Tensor rows[] = {in[0], cast(in[1], DType::f32, node.site)};
+  return cast(apply(*node.op, rows, node.attrs, node.site)[0], node.outputs[0].dtype, node.site);
+}
+
+bool adds_small_floats(const Node& node) {
+  const DType dtype = node.outputs[0].dtype;
+  return node.op->name == "scatter_add" && is_floating(dtype) && dtype != DType::f32;
+}
+
 }  // namespace
 
 Staged normalize_reductions(const Staged& from) {
   Rewriter rewriter(from);
   return simplify(rewriter.run([&](uint32_t, const Node& node) -> Tensors {
-    return node.op->op_class == OpClass::reduce ? Tensors{normalized(rewriter, node)} : rewriter.copy(node);
+    if (node.op->op_class == OpClass::reduce) return {normalized(rewriter, node)};
+    if (adds_small_floats(node)) return {added_in_f32(rewriter, node)};
+    return rewriter.copy(node);
   }));
 }
 
@@ -115,7 +133,7 @@ Staged legalize_views(const Staged& from) {
   Rewriter rewriter(from);
   ViewTracker views;
   Staged staged = rewriter.run([&](uint32_t, const Node& node) -> Tensors {
-    if (node.op->op_class == OpClass::contraction || node.op->op_class == OpClass::index) {
+    if (takes_stored_inputs(node)) {
       Tensors in = rewriter.inputs(node);
       for (Tensor& x : in)
         if (is_constant(x) || !call_can_read(node, views.of(x))) x = copied(x, node.site);

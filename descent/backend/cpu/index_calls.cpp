@@ -38,24 +38,24 @@ class Gather : public Call {
 
 // Every thread looks at all indices and adds the rows that fall into its share of the table: no two threads meet, and
 // each sum is taken in the order of the updates whatever the number of threads.
+template <class T>
 class ScatterAdd : public Call {
  public:
   explicit ScatterAdd(const CallStep& step) : indices_(step.reads[0]), updates_(step.reads[1]), out_(step.writes[0]) {
-    if (out_.dtype != DType::f32) fail(text("scatter_add on the CPU adds f32 rows, these are ", out_.dtype));
     rows_ = out_.sizes[0];
     width_ = rows_ == 0 ? 0 : out_.elements() / rows_;
   }
 
   void run(std::byte* const* addresses) override {
     const auto* indices = reinterpret_cast<const int32_t*>(address_of(indices_, addresses));
-    const auto* updates = reinterpret_cast<const float*>(address_of(updates_, addresses));
-    auto* out = reinterpret_cast<float*>(address_of(out_, addresses));
+    const auto* updates = reinterpret_cast<const T*>(address_of(updates_, addresses));
+    auto* out = reinterpret_cast<T*>(address_of(out_, addresses));
     const int64_t count = indices_.elements();
 #pragma omp parallel if (count * width_ > (1 << 14))
     {
       const int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
       const int64_t begin = rows_ * me / threads, end = rows_ * (me + 1) / threads;
-      std::fill(out + begin * width_, out + end * width_, 0.0f);
+      std::fill(out + begin * width_, out + end * width_, T{0});
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = clamped(indices[i], rows_);
         if (row < begin || row >= end) continue;
@@ -73,6 +73,12 @@ class ScatterAdd : public Call {
 }  // namespace
 
 std::unique_ptr<Call> make_gather(const CallStep& step) { return std::make_unique<Gather>(step); }
-std::unique_ptr<Call> make_scatter_add(const CallStep& step) { return std::make_unique<ScatterAdd>(step); }
+
+std::unique_ptr<Call> make_scatter_add(const CallStep& step) {
+  const DType dtype = step.writes[0].dtype;
+  if (dtype == DType::f32) return std::make_unique<ScatterAdd<float>>(step);
+  if (dtype == DType::i32 || dtype == DType::u32) return std::make_unique<ScatterAdd<uint32_t>>(step);  // both wrap alike
+  fail(text("scatter_add on the CPU adds f32, i32 or u32 rows, not ", dtype));
+}
 
 }  // namespace descent::cpu
