@@ -55,10 +55,10 @@ struct CsvOptions {
 };
 
 // Reads a CSV file. Cells may be quoted (then "" is a quote, and line ends and delimiters are text) and have blanks
-// around them; lines end in LF or CRLF; a UTF-8 byte-order mark is skipped, and so are empty lines. Empty cells, ?, NA,
-// N/A, nan and null are missing. A column whose kind is not given is one of numbers if most of its cells are numbers
-// and few (two, or one in twenty) are not; then the first that is none fails, as it does in a column given as number.
-// Fails naming the file, line and column.
+// around them; lines end in LF, CRLF or CR; a UTF-8 byte-order mark is skipped, and so are empty lines. Empty cells, ?,
+// NA, N/A, nan and null are missing. A column whose kind is not given is one of numbers if most of its cells are
+// numbers and few (two, or one in twenty) are not; then the first that is none fails, as it does in a column given as
+// number. Fails naming the file, line and column.
 Table read_csv(const std::string& path, const CsvOptions& options = {});
 
 // The same from text in memory; `name` is what errors call it.

@@ -13,13 +13,11 @@ CsvRecords::CsvRecords(std::string& text, const std::string& name, char delimite
   if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;
 }
 
-bool CsvRecords::at_line_end() const {
-  return text_[at_] == '\n' || (text_[at_] == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] == '\n'));
-}
+bool CsvRecords::at_line_end() const { return text_[at_] == '\n' || text_[at_] == '\r'; }
 
 void CsvRecords::skip_line_end() {
   if (at_end()) return;
-  at_ = std::min(text_.size(), at_ + (text_[at_] == '\r' ? 2 : 1));
+  at_ += text_.compare(at_, 2, "\r\n") == 0 ? 2 : 1;
   ++line_;
 }
 

@@ -45,6 +45,12 @@ TEST(Csv, ReadsCrLfByteOrderMarkCommentsAndEmptyLines) {
   EXPECT_EQ(table.lines, (std::vector<int64_t>{4, 7}));
 }
 
+TEST(Csv, ReadsLinesThatEndInCr) {
+  const Table table = parsed("a,b\r1,x\r\r2,y");
+  EXPECT_EQ(table.columns[0].values, (std::vector<double>{1, 2}));
+  EXPECT_EQ(table.lines, (std::vector<int64_t>{2, 4}));
+}
+
 TEST(Csv, TheCommentCharacterIsAChoice) {
   EXPECT_EQ(parsed("|note\n1,2\n", {.comment = '|'}).rows(), 1);
   EXPECT_EQ(parsed("#1,#2\n1,2\n", {.comment = '\0'}).names(), (std::vector<std::string>{"#1", "#2"}));
