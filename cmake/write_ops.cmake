@@ -7,6 +7,8 @@ file(GLOB headers RELATIVE ${SOURCE} ${SOURCE}/descent/ops/*.h)
 set(includes "")
 set(checks "")
 set(records "")
+set(declared "")  # each op's record is made once, in the library: other files need not compile its rules and samples
+set(defined "")
 foreach(header IN LISTS headers)
   string(APPEND includes "#include \"${header}\"\n")
   file(STRINGS ${SOURCE}/${header} names REGEX "static constexpr auto name =")
@@ -27,13 +29,20 @@ foreach(header IN LISTS headers)
     "              \"and vjp, expand or no_gradient; composites, and only they, expand\");\n"
     "static_assert(std::string_view(${type}::name) == \"${file}\", \"${header}: ${type} must have the file's name\");\n")
   string(APPEND records "      &op_def<${type}>(),\n")
+  string(APPEND declared "extern template const OpDef& op_def<${type}>();\n")
+  string(APPEND defined "template const OpDef& op_def<${type}>();\n")
 endforeach()
 
 file(CONFIGURE OUTPUT ${OUT}/descent/ops/ops.h CONTENT
 "// Every op, and what they share. Written by the build: see cmake/write_ops.cmake.
 #pragma once
 
-${includes}")
+${includes}
+namespace descent {
+
+${declared}
+}  // namespace descent
+")
 file(CONFIGURE OUTPUT ${OUT}/ops_registry.cpp CONTENT
 "// The list of all ops. Written by the build: see cmake/write_ops.cmake.
 #include \"descent/ops/ops.h\"
@@ -42,6 +51,7 @@ file(CONFIGURE OUTPUT ${OUT}/ops_registry.cpp CONTENT
 namespace descent {
 
 ${checks}
+${defined}
 std::span<const OpDef* const> registry() {
   static const OpDef* const ops[] = {
 ${records}  };
