@@ -33,6 +33,8 @@ class EmptyMatmul : public Call {
   CallStep step_;
 };
 
+bool is_multiplied_here(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+
 bool is_empty(const CallStep& step) { return step.reads[0].elements() == 0 || step.reads[1].elements() == 0; }
 
 gemm::Matrix last_two(const View& view) {
@@ -150,6 +152,7 @@ const gemm::Kernels* own_kernels(const CallStep& step) {
 }  // namespace
 
 std::unique_ptr<Call> make_matmul(const CallStep& step) {
+  if (!is_multiplied_here(step.reads[0].dtype)) fail(text("matrix products on the CPU take f32 or bf16, not ", step.reads[0].dtype));
   if (is_empty(step)) return std::make_unique<EmptyMatmul>(step);
   if (const gemm::Kernels* own = own_kernels(step)) return std::make_unique<GemmMatmul>(step, *own);
   return make_onednn_matmul(step);
