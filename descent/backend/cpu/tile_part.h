@@ -1,0 +1,71 @@
+// A loop kernel made ready: lists of instructions, and the walk that carries them over the domain.
+#pragma once
+
+#include <vector>
+
+#include "descent/backend/cpu/tile_layout.h"
+
+namespace descent::cpu {
+
+// The instructions of one phase of a walk.
+struct TilePhase {
+  struct Register {
+    uint16_t id;
+    int64_t offset;  // in floats, from the start of the thread's registers
+  };
+  struct Direct {  // a register that is, in tiles of whole lane groups, the memory that a view shows
+    uint16_t id;
+    const TileView* view;
+  };
+
+  std::vector<TileOp> setup;  // once a thread
+  std::vector<TileOp> pre;    // before a unit's tiles
+  std::vector<TileOp> any;    // each tile
+  std::vector<TileOp> whole;  // each tile of whole lane groups: with direct registers
+  std::vector<TileOp> flush;  // after flush_rows
+  std::vector<TileOp> post;   // after a unit's tiles
+  std::vector<Register> tile_registers;
+  std::vector<Direct> direct;
+};
+
+// One kernel. Its work is a list of stages, each after the other; a stage's units are independent. There is one stage
+// unless the reduced axis is in chunks: then each phase is a stage of its own, followed by one that gathers its
+// results.
+class TilePart {
+ public:
+  size_t stages() const { return staged_ ? phases_.size() + gathers_.size() : 1; }
+  int64_t units(size_t stage) const;
+  double unit_cost(size_t stage) const;  // in vectors of 16 lanes
+  int64_t register_count() const { return static_cast<int64_t>(offsets_.size()); }
+  int64_t register_floats() const { return register_floats_; }
+
+  // Units begin to end of a stage, in one thread. `registers` are 64-byte aligned.
+  void run(size_t stage, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
+
+ private:
+  friend class TilePlanner;
+
+  void enter(const TilePhase& phase, TileFrame& frame, float* registers) const;
+  void run_tile(const TilePhase& phase, TileFrame& frame, float* registers, const Extent& element) const;
+  void run_flat(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
+  void run_blocks(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
+  void run_rows(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
+  void run_long_row(const TilePhase& phase, int64_t unit, TileFrame& frame, float* registers) const;
+  void run_columns(const TilePhase& phase, int64_t unit, TileFrame& frame, float* registers) const;
+  void run_gather(const TilePhase& phase, int64_t unit, TileFrame& frame) const;
+  void run_units(size_t first, size_t last, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
+
+  TileLayout layout_;
+  bool staged_ = false;
+  std::vector<TileView> views_;
+  std::vector<TilePhase> phases_, gathers_;
+  std::vector<int64_t> offsets_;  // of registers that keep their place; -1: of tile registers
+  int64_t register_floats_ = 0;
+  std::vector<float> shared_;  // partial results of chunks
+  double cost_ = 1;            // of 16 elements
+};
+
+// Fails naming the instruction if there is something the machine cannot do.
+TilePart make_part(const LoopKernel& kernel, const BufferPlaces& places, const TileTable& table);
+
+}  // namespace descent::cpu
