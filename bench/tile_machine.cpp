@@ -422,7 +422,7 @@ int main(int argc, char** argv) {
   if (argc > 1) descent::cpu::threads = std::max(1, std::atoi(argv[1]));
   if (argc > 2) descent::cpu::filter = argv[2];
   descent::set_thread_count(descent::cpu::threads);
-  descent::flush_subnormals_to_zero();
+  const descent::SubnormalsFlushed flushed;
   descent::cpu::all();
 }
 

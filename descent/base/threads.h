@@ -1,4 +1,4 @@
-// How many threads a step may use. One number for the whole process: OpenMP's, which oneDNN shares.
+// How many threads a step may use, and how they treat tiny numbers.
 #pragma once
 
 namespace descent {
@@ -6,8 +6,17 @@ namespace descent {
 int thread_count();
 void set_thread_count(int count);  // at least 1; also sets OpenMP's, so that library calls follow
 
-// Subnormal numbers cost a trap of ~150 cycles on most processors; a step flushes them to zero in every thread.
-// Call before the first parallel region: workers inherit the caller's setting.
-void flush_subnormals_to_zero();
+// While one lives, this thread takes subnormal numbers for zero: they cost a trap of ~150 cycles each on many
+// processors, and gradients that shrink are full of them. The caller's setting comes back afterwards.
+class SubnormalsFlushed {
+ public:
+  SubnormalsFlushed();
+  ~SubnormalsFlushed();
+  SubnormalsFlushed(const SubnormalsFlushed&) = delete;
+  SubnormalsFlushed& operator=(const SubnormalsFlushed&) = delete;
+
+ private:
+  unsigned before_ = 0;
+};
 
 }  // namespace descent

@@ -34,6 +34,7 @@ class CpuExecutable : public Executable {
   }
 
   void run(std::span<std::byte* const> addresses) override {
+    const SubnormalsFlushed flushed;
     for (const BufferId id : external_) addresses_[id] = addresses[id];
     if (profile_) return run_profiled();
     for (const Work& work : work_) work.run(addresses_.data());
@@ -72,7 +73,6 @@ class CpuBackend : public Backend {
   std::string describe() const override { return processor_text(); }
 
   std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) override {
-    flush_subnormals_to_zero();
     return std::make_unique<CpuExecutable>(program, options.profile);
   }
 };

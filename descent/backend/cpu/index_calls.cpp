@@ -1,10 +1,10 @@
 // gather and scatter_add: rows of a table picked by number, and added back.
-#include <omp.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "descent/backend/cpu/calls.h"
+#include "descent/base/team.h"
+#include "descent/base/threads.h"
 
 namespace descent::cpu {
 
@@ -25,9 +25,10 @@ class Gather : public Call {
     std::byte* out = address_of(out_, addresses);
     const int64_t count = indices_.elements();
     if (table_rows_ == 0 || row_bytes_ == 0) return;
-#pragma omp parallel for if (count * row_bytes_ > (1 << 16)) schedule(static)
-    for (int64_t i = 0; i < count; ++i)
-      std::memcpy(out + i * row_bytes_, table + clamped(indices[i], table_rows_) * row_bytes_, static_cast<size_t>(row_bytes_));
+    run_together(count * row_bytes_ > (1 << 16) ? thread_count() : 1, [&](Share share) {
+      for (int64_t i = count * share.part / share.parts; i < count * (share.part + 1) / share.parts; ++i)
+        std::memcpy(out + i * row_bytes_, table + clamped(indices[i], table_rows_) * row_bytes_, static_cast<size_t>(row_bytes_));
+    });
   }
   std::string kernel() const override { return "gather rows"; }
 
@@ -51,17 +52,15 @@ class ScatterAdd : public Call {
     const auto* updates = reinterpret_cast<const T*>(address_of(updates_, addresses));
     auto* out = reinterpret_cast<T*>(address_of(out_, addresses));
     const int64_t count = indices_.elements();
-#pragma omp parallel if (count * width_ > (1 << 14))
-    {
-      const int64_t threads = omp_get_num_threads(), me = omp_get_thread_num();
-      const int64_t begin = rows_ * me / threads, end = rows_ * (me + 1) / threads;
+    run_together(count * width_ > (1 << 14) ? thread_count() : 1, [&](Share share) {
+      const int64_t begin = rows_ * share.part / share.parts, end = rows_ * (share.part + 1) / share.parts;
       std::fill(out + begin * width_, out + end * width_, T{0});
       for (int64_t i = 0; i < count; ++i) {
         const int64_t row = clamped(indices[i], rows_);
         if (row < begin || row >= end) continue;
         for (int64_t k = 0; k < width_; ++k) out[row * width_ + k] += updates[i * width_ + k];
       }
-    }
+    });
   }
   std::string kernel() const override { return "scatter rows"; }
 

@@ -1,11 +1,10 @@
 #include "descent/backend/cpu/matmul.h"
 
-#include <omp.h>
-
 #include <algorithm>
 
 #include "descent/backend/cpu/gemm.h"
 #include "descent/backend/cpu/processor.h"
+#include "descent/base/team.h"
 #include "descent/base/threads.h"
 #include "descent/core/array.h"
 
@@ -68,9 +67,7 @@ class GemmMatmul : public Call {
 
   void run(std::byte* const* addresses) override {
     const float* bias = bias_ ? reinterpret_cast<const float*>(address_of(*bias_, addresses)) : nullptr;
-    if (threads_ == 1) return run_part(addresses, bias, 0, 1);
-#pragma omp parallel num_threads(threads_)
-    run_part(addresses, bias, omp_get_thread_num(), omp_get_num_threads());
+    run_together(threads_, [&](Share share) { run_part(addresses, bias, share); });
   }
   std::string kernel() const override { return kernels_.name; }
 
@@ -109,7 +106,8 @@ class GemmMatmul : public Call {
     return p;
   }
 
-  void run_part(std::byte* const* addresses, const float* bias, int part, int parts) {
+  void run_part(std::byte* const* addresses, const float* bias, Share share) {
+    const auto [part, parts] = share;
     std::byte* scratch = scratch_ + static_cast<size_t>(part) * scratch_bytes_;
     if (whole_) {
       std::byte* shared = memory_.get() + static_cast<size_t>(part) * shared_bytes_;
@@ -123,7 +121,7 @@ class GemmMatmul : public Call {
     const gemm::Problem p = problem_at(addresses, bias, 0);
     if (shared_bytes_ != 0) {
       kernels_.share_a(p, memory_.get(), part, parts);
-#pragma omp barrier
+      team::barrier(share);
     }
     if (by_panels_) kernels_.compute(p, memory_.get(), scratch, 0, tiles_, panels_ * part / parts, panels_ * (part + 1) / parts);
     else kernels_.compute(p, memory_.get(), scratch, tiles_ * part / parts, tiles_ * (part + 1) / parts, 0, panels_);

@@ -1,12 +1,11 @@
 #include "descent/backend/cpu/tile_machine.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "descent/backend/cpu/tile_part.h"
+#include "descent/base/team.h"
 
 namespace descent::cpu {
 
@@ -117,19 +116,16 @@ void TileLaunch::State::run_alone(std::byte* const* addresses) const {
 }
 
 void TileLaunch::State::run_together(std::byte* const* addresses) const {
-#pragma omp parallel num_threads(threads)
-  {
+  descent::run_together(threads, [&](Share team_share) {
     thread_registers.reserve(floats, pointers);
     // There may be fewer threads than were asked for.
-    const auto step = static_cast<size_t>(omp_get_num_threads());
+    const auto step = static_cast<size_t>(team_share.parts);
     for (size_t stage = 0; stage < slices.size(); ++stage) {
-      if (stage > 0) {
-#pragma omp barrier
-      }
-      for (auto share = static_cast<size_t>(omp_get_thread_num()); share < slices[stage].size(); share += step)
+      if (stage > 0) team::barrier(team_share);
+      for (auto share = static_cast<size_t>(team_share.part); share < slices[stage].size(); share += step)
         run_slices(slices[stage][share], addresses);
     }
-  }
+  });
 }
 
 TileLaunch::TileLaunch(const LoopStep& step, const Program& program, int threads) : state_(std::make_unique<State>()) {
