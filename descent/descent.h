@@ -25,6 +25,9 @@
 #include "descent/optim/optimizer.h"
 #include "descent/optim/schedules.h"
 
+// Training.
+#include "descent/train/trainer.h"
+
 // Data and files.
 #include "descent/data/batches.h"
 #include "descent/data/catalogue.h"

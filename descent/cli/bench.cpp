@@ -1,110 +1,152 @@
-// descent bench [FILTER]: what this machine can do, and how near the kernels come to it.
+// descent bench [FILTER]: what this machine can do, and how fast whole training steps are beside it.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <functional>
-#include <memory>
 
+#include "descent/base/threads.h"
+#include "descent/check/check.h"
+#include "descent/check/roofline.h"
 #include "descent/cli/command.h"
-#include "descent/ops/ops.h"
-#include "descent/runtime/compiled_step.h"
+#include "descent/data/dataset.h"
+#include "descent/data/random.h"
+#include "descent/nn/activations.h"
+#include "descent/nn/linear.h"
+#include "descent/nn/layers.h"
+#include "descent/tasks/run.h"
+#include "descent/train/timing.h"
 
 namespace descent::cli {
 
 namespace {
 
-// Seconds of one run: the best and the median of as many as fit into a third of a second.
-struct Timing {
-  double best = 0, median = 0;
+struct BenchFlags {
+  std::string filter, recipe;
+  std::vector<std::string> sets;
+  double seconds = 2;
+  int threads = 0;
+  bool kernels = false, list = false, json = false;
 };
 
-Timing timed(CompiledStep& step) {
-  using Clock = std::chrono::steady_clock;
-  std::vector<double> seconds;
-  step.run();
-  for (const Clock::time_point begin = Clock::now(); seconds.size() < 5 || std::chrono::duration<double>(Clock::now() - begin).count() < 0.33;) {
-    const Clock::time_point start = Clock::now();
-    step.run();
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
-  }
-  std::ranges::sort(seconds);
-  return {seconds.front(), seconds[seconds.size() / 2]};
-}
+// --- whole steps of dense classifiers on random images: bytes in, weights out ---
 
-Array filled(const Type& type) {
-  Array out(type);
-  for (int64_t i = 0; i < out.elements(); ++i) out.set(i, static_cast<double>(i % 17) / 8 - 1);
-  return out;
-}
-
-struct Result {
-  double value = 0, median = 0;
-  std::string unit;
-};
-
-Result product(int64_t size, DType dtype) {
-  Graph graph;
-  const Tensor a = input(graph, "a", {dtype, {size, size}}), b = input(graph, "b", {dtype, {size, size}});
-  const Value result = apply<Matmul>({a, b}, {{"to", DType::f32}}, {}).value();
-  CompiledStep step(graph, std::span(&result, 1), {});
-  step.bind("a", filled(a.type()));
-  step.bind("b", filled(b.type()));
-  const Timing timing = timed(step);
-  const double flops = 2.0 * static_cast<double>(size * size) * static_cast<double>(size);
-  return {flops / timing.best / 1e9, flops / timing.median / 1e9, "GFLOP/s"};
-}
-
-// Reads an array and writes it back, in place: the traffic of an optimiser.
-Result update(int64_t bytes) {
-  Graph graph;
-  const Tensor x = input(graph, "x", {DType::f32, {bytes / 4}});
-  const Value result = (x * 0.5).value();
-  CompiledStep step(graph, std::span(&result, 1), {.updates = {{0, "x"}}});
-  step.bind("x", Array(x.type()));
-  const Timing timing = timed(step);
-  return {2.0 * static_cast<double>(bytes) / timing.best / 1e9, 2.0 * static_cast<double>(bytes) / timing.median / 1e9, "GB/s"};
-}
-
-struct Entry {
+struct StepEntry {
   std::string name;
-  std::function<Result()> run;
+  std::vector<int64_t> sizes;
+  int64_t batch;
+  nn::Precision precision;
 };
 
-std::vector<Entry> entries() {
-  std::vector<Entry> out;
-  for (const DType dtype : {DType::f32, DType::bf16})
-    for (const int64_t size : {128, 512, 1024}) {
-      if (dtype == DType::bf16 && !default_backend().fast_bf16()) continue;
-      out.push_back({fmt::format("roofline/product/{}/{}", to_text(dtype), size), [size, dtype] { return product(size, dtype); }});
+std::vector<StepEntry> step_entries() {
+  std::vector<StepEntry> out;
+  for (const auto& [sizes, batch] : {std::pair{std::vector<int64_t>{784, 512, 10}, int64_t{128}},
+                                     std::pair{std::vector<int64_t>{784, 1024, 1024, 10}, int64_t{512}}})
+    for (const nn::Precision precision : {nn::Precision::f32, nn::Precision::bf16}) {
+      if (precision == nn::Precision::bf16 && !default_backend().fast_bf16()) continue;
+      out.push_back({fmt::format("train/{}/b{}/{}", fmt::join(sizes, "-"), batch,
+                                 precision == nn::Precision::bf16 ? "bf16" : "f32"),
+                     sizes, batch, precision});
     }
-  for (const int64_t megabytes : {1, 4, 16, 64, 256})
-    out.push_back({fmt::format("roofline/update/{}MB", megabytes), [megabytes] { return update(megabytes << 20); }});
   return out;
 }
 
-void run_bench(const std::string& filter, bool json) {
-  Json all = Json::array();
-  if (!json) fmt::print("{}\n", default_backend().describe());
-  for (const Entry& entry : entries()) {
-    if (entry.name.find(filter) == std::string::npos) continue;
-    const Result result = entry.run();
-    all.push_back({{"name", entry.name}, {"best", result.value}, {"median", result.median}, {"unit", result.unit}});
-    if (!json) fmt::print("{:<32} best {:>9.1f}  median {:>9.1f} {}\n", entry.name, result.value, result.median, result.unit);
+data::Dataset random_images(int64_t pixels, int64_t classes) {
+  constexpr int64_t count = 60000;
+  data::RandomStream draw(1);
+  data::Dataset out{Array(DType::u8, {count, pixels}), Array(DType::i32, {count}), data::numbered_classes(classes), {}};
+  for (uint8_t& byte : out.inputs.as<uint8_t>()) byte = static_cast<uint8_t>(draw.bits());
+  for (int32_t& label : out.targets.as<int32_t>()) label = static_cast<int32_t>(draw.below(classes));
+  return out;
+}
+
+nn::Sequential dense_net(const std::vector<int64_t>& sizes) {
+  const float scale = 1 / 77.0F, shift = -0.4F;
+  std::vector<nn::Layer> layers{nn::Normalize(std::span(&scale, 1), std::span(&shift, 1))};
+  for (size_t i = 1; i < sizes.size(); ++i) {
+    layers.emplace_back(nn::Linear{sizes[i]});
+    if (i + 1 < sizes.size()) layers.emplace_back(nn::ReLU{});
   }
-  if (all.empty()) throw UsageError(text("no benchmark matches '", filter, "'"));
-  if (json) print_json({{"device", default_backend().describe()}, {"results", all}});
+  return nn::Sequential(std::move(layers));
+}
+
+train::StepTiming time_entry(const StepEntry& entry, const BenchFlags& flags) {
+  nn::Sequential net = dense_net(entry.sizes);
+  return train::time_steps(net, nn::cross_entropy, optim::Adam{}, random_images(entry.sizes.front(), entry.sizes.back()),
+                           {.batch_size = entry.batch, .precision = entry.precision},
+                           {.seconds = flags.seconds, .kernels = flags.kernels});
+}
+
+train::StepTiming time_recipe(const BenchFlags& flags) {
+  const tasks::Recipe recipe = tasks::read_recipe(flags.recipe, flags.sets);
+  const tasks::Experiment experiment = tasks::prepare(recipe);
+  return train::time_steps(*experiment.net, experiment.loss, experiment.optimizer, experiment.splits.train,
+                           experiment.fit_options(), {.seconds = flags.seconds, .kernels = flags.kernels});
+}
+
+// --- output ---
+
+Json report(const std::string& name, const check::Measurement& result, bool json) {
+  if (!json) fmt::print("{:<36} best {:>9.1f}  median {:>9.1f} {}\n", name, result.best, result.median, result.unit);
+  return {{"name", name}, {"best", result.best}, {"median", result.median}, {"unit", result.unit}};
+}
+
+void print_kernels(const train::StepTiming& timing) {
+  for (const Executable::StepTime& time : timing.kernels)
+    fmt::print("{:>12.1f} us  {:<28} {}\n", time.runs > 0 ? time.seconds / static_cast<double>(time.runs) * 1e6 : 0,
+               time.kernel, time.label);
+}
+
+Json report(const std::string& name, const train::StepTiming& timing, bool json) {
+  if (!json) {
+    fmt::print("{:<36} best {:>9.1f}  median {:>9.1f} us/step  {:>9.0f} samples/s  {:.0f} GFLOP/s\n", name,
+               timing.best_seconds * 1e6, timing.median_seconds * 1e6, timing.samples_per_second, timing.gflops);
+    print_kernels(timing);
+  }
+  return {{"name", name},
+          {"best", timing.best_seconds * 1e6},
+          {"median", timing.median_seconds * 1e6},
+          {"unit", "us/step"},
+          {"batch_size", timing.batch_size},
+          {"samples_per_second", timing.samples_per_second},
+          {"gflops", timing.gflops},
+          {"steps", timing.steps}};
+}
+
+void run_bench(const BenchFlags& flags) {
+  if (flags.threads > 0) set_thread_count(flags.threads);
+  if (!flags.json) fmt::print("{}\n", default_backend().describe());
+  Json all = Json::array();
+  const auto wanted = [&](const std::string& name) {
+    const bool hit = check::matches(name, flags.filter);
+    if (hit && flags.list) fmt::print("{}\n", name);
+    return hit;
+  };
+  if (!flags.recipe.empty()) {
+    all.push_back(report(flags.recipe, time_recipe(flags), flags.json));
+  } else {
+    for (const check::RooflineEntry& entry : check::roofline())
+      if (const std::string name = "roofline/" + entry.name; wanted(name) && !flags.list)
+        all.push_back(report(name, entry.measure(), flags.json));
+    for (const StepEntry& entry : step_entries())
+      if (wanted(entry.name) && !flags.list) all.push_back(report(entry.name, time_entry(entry, flags), flags.json));
+  }
+  if (all.empty() && !flags.list)
+    throw UsageError(text("no benchmark matches '", flags.filter, "' (descent bench --list tells them)"));
+  if (flags.json) print_json({{"device", default_backend().describe()}, {"results", all}});
 }
 
 }  // namespace
 
 void add_bench(CLI::App& program) {
-  auto filter = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false);
-  CLI::App* command = program.add_subcommand("bench", "Measure what this machine can do: matrix products, memory");
-  command->add_option("filter", *filter, "a part of a benchmark's name");
-  command->add_flag("--json", *json);
-  command->callback([filter, json] { run_bench(*filter, *json); });
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App* command = add_command(program, "bench", "measure this machine (roofline) and whole training steps (train)",
+                                  flags, run_bench);
+  command->add_option("filter", flags->filter, "part of a benchmark's name, or a pattern with * and ?");
+  command->add_option("--recipe", flags->recipe, "time the steps of this recipe instead");
+  command->add_option("--set", flags->sets, "KEY=VALUE: a key of that recipe");
+  command->add_option("--seconds", flags->seconds, "how long to time steps (default 2)")->check(CLI::PositiveNumber);
+  command->add_option("--threads", flags->threads, "of a step")->check(CLI::Range(1, 1024));
+  command->add_flag("--kernels", flags->kernels, "also where a step's time goes");
+  command->add_flag("--list", flags->list, "name the benchmarks, run none");
 }
 
 }  // namespace descent::cli

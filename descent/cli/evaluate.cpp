@@ -1,60 +1,71 @@
 // descent evaluate RUN
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "descent/cli/command.h"
-#include "descent/cli/session.h"
-#include "descent/tasks/predict.h"
+#include "descent/tasks/run.h"
 
 namespace descent::cli {
 
 namespace {
+
+using train::ConfusionMatrix;
 
 struct EvaluateFlags {
   std::string run, data = "test";
   bool json = false;
 };
 
-void print_confusion(const tasks::Confusion& confusion) {
-  fmt::print("\nrows: what it is; columns: what it was taken for\n{:>12}", "");
-  for (const std::string& name : confusion.classes) fmt::print(" {:>6.6}", name);
-  fmt::print("  recall\n");
-  for (size_t row = 0; row < confusion.classes.size(); ++row) {
-    fmt::print("{:>12.12}", confusion.classes[row]);
-    for (const int64_t count : confusion.counts[row]) fmt::print(" {:>6}", count);
-    fmt::print("  {:.4f}\n", confusion.recall(row));
+constexpr int64_t most_classes_shown = 20;
+
+void print_confusion(const ConfusionMatrix& confusion, const std::vector<std::string>& names) {
+  fmt::print("\nrows: what it is; columns: what it was taken for\n{:<14}", "");
+  for (int64_t c = 0; c < confusion.classes(); ++c) fmt::print(" {:>6.6}", names[c]);
+  fmt::print("  precision  recall      f1\n");
+  for (int64_t row = 0; row < confusion.classes(); ++row) {
+    fmt::print("{:<14.14}", names[row]);
+    for (int64_t c = 0; c < confusion.classes(); ++c) fmt::print(" {:>6}", confusion.at(row, c));
+    fmt::print("  {:>9.4f}  {:>6.4f}  {:>6.4f}\n", confusion.precision(row), confusion.recall(row), confusion.f1(row));
   }
 }
 
-void run_evaluate(const EvaluateFlags& flags) {
-  tasks::Loaded run = tasks::load_run(flags.run);
-  const data::Dataset data = tasks::examples_of(run, flags.data);
-  const train::Scores scores = run.trainer.evaluate(data);
-  Json out{{"run", flags.run}, {"data", flags.data}, {"examples", data.size()}, {"scores", scores_json(scores)}};
-  if (data.is_classification()) {
-    const tasks::Confusion confusion = tasks::confusion_of(run, data);
-    out["confusion"] = confusion.counts;
-    out["macro_f1"] = confusion.macro_f1();
-    for (size_t i = 0; i < confusion.classes.size(); ++i)
-      out["classes"][confusion.classes[i]] = {{"precision", confusion.precision(i)}, {"recall", confusion.recall(i)}, {"f1", confusion.f1(i)}};
-    if (!flags.json && confusion.classes.size() <= 20) print_confusion(confusion);
+Json confusion_json(const ConfusionMatrix& confusion, const std::vector<std::string>& names) {
+  Json counts = Json::array(), classes = Json::array();
+  for (int64_t row = 0; row < confusion.classes(); ++row) {
+    Json line = Json::array();
+    for (int64_t c = 0; c < confusion.classes(); ++c) line.push_back(confusion.at(row, c));
+    counts.push_back(line);
+    classes.push_back({{"label", names[row]},
+                       {"rows", confusion.labels(row)},
+                       {"precision", confusion.precision(row)},
+                       {"recall", confusion.recall(row)},
+                       {"f1", confusion.f1(row)}});
   }
-  if (flags.json) return print_json(out);
-  fmt::print("{} examples of {}:", data.size(), flags.data);
-  for (const auto& [name, value] : scores) fmt::print(" {} {:.4f}", name, value);
-  fmt::print("\n");
+  return {{"counts", counts}, {"classes", classes}};
+}
+
+void run_evaluate(const EvaluateFlags& flags) {
+  const tasks::Run run = tasks::load_run(flags.run);
+  const data::Dataset data = run.examples(flags.data);
+  const train::Evaluation evaluation = train::evaluate(*run.net, run.loss, data, run.evaluate_options());
+  const auto& confusion = evaluation.confusion;
+  if (!flags.json) {
+    fmt::print("{}, {} examples: {}\n", flags.data, data.size(), to_text(evaluation.figures));
+    if (confusion && confusion->classes() <= most_classes_shown) print_confusion(*confusion, data.classes);
+    return;
+  }
+  Json out{{"run", flags.run}, {"data", flags.data}, {"examples", data.size()}, {"weights", run.weights}};
+  for (const auto& [name, value] : evaluation.figures) out[name] = value;
+  if (confusion) out["confusion"] = confusion_json(*confusion, data.classes);
+  print_json(out);
 }
 
 }  // namespace
 
 void add_evaluate(CLI::App& program) {
   auto flags = std::make_shared<EvaluateFlags>();
-  CLI::App* command = program.add_subcommand("evaluate", "Judge a run on data");
+  CLI::App* command = add_command(program, "evaluate", "judge a run on data", flags, run_evaluate);
   command->add_option("run", flags->run, "the run's directory")->required();
-  command->add_option("--data", flags->data, "test, train, validation, or a CSV file");
-  command->add_flag("--json", flags->json);
-  command->callback([flags] { run_evaluate(*flags); });
+  command->add_option("--data", flags->data, "test (default), validation, train, or a file (CSV, NPZ) or folder (idx)");
 }
 
 }  // namespace descent::cli

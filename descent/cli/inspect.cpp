@@ -1,78 +1,139 @@
-// descent inspect RECIPE|RUN: the set of functions that it defines, and the program that its step becomes.
+// descent inspect RECIPE|RUN: the set of functions that it defines, and the program that a training step becomes.
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <memory>
 
 #include "descent/cli/command.h"
-#include "descent/cli/session.h"
+#include "descent/compile/compile.h"
 #include "descent/nn/summary.h"
 #include "descent/tasks/run.h"
+#include "descent/train/inspect.h"
 
 namespace descent::cli {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 struct InspectFlags {
-  std::string what, after, precision = "auto";
+  std::string what, after;
+  std::vector<std::string> sets;
   bool json = false;
 };
 
-std::string joined(const Shape& shape) { return to_text(shape); }
+struct Inspected {
+  nn::NetSummary summary;
+  train::StepInspection step;
+};
 
-Json layer_json(const nn::LayerSummary& layer) {
-  return {{"path", layer.path},       {"layer", layer.describe}, {"formula", layer.formula}, {"output", to_text(layer.output)},
-          {"parameters", layer.parameters}, {"flops", layer.flops}};
+int64_t rows_of(const tasks::Recipe& recipe, const data::Dataset& training) {
+  return std::min<int64_t>(recipe.train.integer("batch_size"), training.size());
 }
 
-void print_summary(const nn::NetSummary& summary, int64_t batch) {
-  for (const std::string& equation : summary.equations) fmt::print("{}\n", equation);
-  fmt::print("\n{:<24} {:<28} {:>16} {:>12} {:>14}\n", "layer", "kind", "output", "parameters", "flops");
+Inspected inspect(const tasks::Recipe& recipe, bool stages) {
+  const tasks::Experiment experiment = tasks::prepare(recipe);
+  const data::Dataset batch = experiment.splits.train.rows(0, rows_of(recipe, experiment.splits.train));
+  train::TrainingStep step(*experiment.net, experiment.loss, experiment.optimizer,
+                           train::step_options_of(experiment.fit_options()));
+  return {nn::summarise(*experiment.net, batch.inputs.type(), recipe.seed()),
+          train::inspect_step(step, batch.inputs.type(), batch.targets.type(), stages)};
+}
+
+std::string size_text(int64_t bytes) {
+  return bytes >= 1'000'000 ? fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6)
+                            : fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+}
+
+std::string flops_text(int64_t flops) {
+  return flops >= 1'000'000 ? fmt::format("{:.1f} MFLOP", static_cast<double>(flops) / 1e6)
+                            : fmt::format("{:.1f} kFLOP", static_cast<double>(flops) / 1e3);
+}
+
+void print_net(const nn::NetSummary& summary) {
+  fmt::print("the set of functions, y = f(x):\n");
+  for (const std::string& equation : summary.equations) fmt::print("  {}\n", equation);
+  fmt::print("\n{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", "layer", "", "formula", "output", "parameters", "operations");
+  fmt::print("{:<14} {:<18} {:<22} {:<16}\n", "(input)", "", "", to_text(summary.input));
   for (const nn::LayerSummary& layer : summary.layers)
-    fmt::print("{:<24} {:<28} {:>16} {:>12} {:>14}\n", layer.path, layer.describe, joined(layer.output.shape), layer.parameters, layer.flops);
-  fmt::print("\n{} parameters, {:.1f} MFLOP for a batch of {} forward\n", summary.parameters, static_cast<double>(summary.flops) / 1e6, batch);
+    fmt::print("{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", layer.path, layer.describe, layer.formula,
+               to_text(layer.output), layer.parameters, flops_text(layer.flops));
+}
+
+void print_step(const Inspected& inspected) {
+  const train::StepInspection& step = inspected.step;
+  const int64_t rows = inspected.summary.input.shape[0];
+  int64_t launches = 0, calls = 0;
+  for (const Step& each : step.program.steps) ++(std::holds_alternative<CallStep>(each.work) ? calls : launches);
+  fmt::print("\n{} parameters, {}; forward {} for a batch of {}\n", inspected.summary.parameters,
+             size_text(step.parameter_bytes), flops_text(inspected.summary.flops), rows);
+  fmt::print("a training step: {} of matrix products, {} loop kernels and {} calls, {} of states, {} of temporaries\n",
+             flops_text(step.flops), launches, calls, size_text(step.state_bytes), size_text(step.program.arena_bytes));
+}
+
+void print_program(const Program& program) {
+  fmt::print("\n");
+  for (const Step& step : program.steps)
+    fmt::print("  {:<8} {}\n", std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop",
+               step.label);
+  std::vector<std::string> stages(compile_stages().begin(), compile_stages().end());
+  fmt::print("(--after STAGE prints it whole: {})\n", join(stages, ", "));
+}
+
+Json inspection_json(const Inspected& inspected) {
+  Json layers = Json::array(), steps = Json::array();
+  for (const nn::LayerSummary& layer : inspected.summary.layers)
+    layers.push_back({{"path", layer.path},
+                      {"layer", layer.describe},
+                      {"formula", layer.formula},
+                      {"input", to_text(layer.input)},
+                      {"output", to_text(layer.output)},
+                      {"parameters", layer.parameters},
+                      {"flops", layer.flops}});
+  for (const Step& step : inspected.step.program.steps)
+    steps.push_back({{"kind", std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop"},
+                     {"label", step.label}});
+  return {{"equations", inspected.summary.equations},
+          {"layers", layers},
+          {"parameters", inspected.summary.parameters},
+          {"forward_flops", inspected.summary.flops},
+          {"step_flops", inspected.step.flops},
+          {"state_bytes", inspected.step.state_bytes},
+          {"arena_bytes", inspected.step.program.arena_bytes},
+          {"steps", steps}};
+}
+
+void check_stage(const std::string& stage) {
+  const std::vector<std::string> known(compile_stages().begin(), compile_stages().end());
+  if (!stage.empty() && std::ranges::find(known, stage) == known.end())
+    throw UsageError(text("there is no stage '", stage, "' (there are ", join(known, ", "), ")", did_you_mean(stage, known)));
 }
 
 void run_inspect(const InspectFlags& flags) {
-  const std::filesystem::path path(flags.what);
-  const tasks::Recipe recipe = tasks::read_recipe(std::filesystem::is_directory(path) ? path / "recipe.toml" : path);
-  tasks::Prepared prepared = tasks::prepare(recipe, precision_from(flags.precision));
-  const int64_t batch = std::min<int64_t>(prepared.options.batch_size, prepared.splits.train.size());
-  const data::Dataset rows = prepared.splits.train.rows(0, batch);
-  const nn::NetSummary summary = nn::summarise(prepared.trainer.net(), rows.inputs.type(), prepared.options.seed);
-  std::vector<std::pair<std::string, std::string>> stages;
-  const Program program = prepared.trainer.compiled(prepared.splits.train, prepared.options,
-                                                    [&](std::string_view stage, const std::string& shown) { stages.emplace_back(stage, shown); });
-  std::string shown;
-  for (const auto& [stage, stage_text] : stages)
-    if (stage == flags.after) shown = stage_text;
-  if (!flags.after.empty() && shown.empty()) {
-    std::vector<std::string> known(compile_stages().begin(), compile_stages().end());
-    throw UsageError(text("there is no stage '", flags.after, "'; the stages are ", join(known, ", ")));
-  }
+  check_stage(flags.after);
+  const bool run = fs::is_directory(flags.what);
+  const tasks::Recipe recipe =
+      run ? tasks::recipe_of_run(flags.what, flags.sets) : tasks::read_recipe(flags.what, flags.sets);
+  const Inspected inspected = inspect(recipe, !flags.after.empty());
   if (flags.json) {
-    Json out{{"equations", summary.equations}, {"parameters", summary.parameters}, {"flops", summary.flops}, {"steps", program.steps.size()},
-             {"arena_bytes", program.arena_bytes}};
-    for (const nn::LayerSummary& layer : summary.layers) out["layers"].push_back(layer_json(layer));
-    if (!shown.empty()) out["after"] = shown;
+    Json out = inspection_json(inspected);
+    if (!flags.after.empty()) out["after"] = inspected.step.stages.at(flags.after);
     return print_json(out);
   }
-  if (!shown.empty()) return fmt::print("{}", shown);
-  print_summary(summary, batch);
-  fmt::print("a training step is {} launches over {:.2f} MB of temporaries; --after plan prints them\n", program.steps.size(),
-             static_cast<double>(program.arena_bytes) / 1e6);
+  if (!flags.after.empty()) return fmt::print("{}\n", inspected.step.stages.at(flags.after));
+  print_net(inspected.summary);
+  print_step(inspected);
+  print_program(inspected.step.program);
 }
 
 }  // namespace
 
 void add_inspect(CLI::App& program) {
   auto flags = std::make_shared<InspectFlags>();
-  CLI::App* command = program.add_subcommand("inspect", "Show the functions that a recipe defines, and its compiled step");
+  CLI::App* command =
+      add_command(program, "inspect", "show the functions that a recipe defines, and its compiled step", flags, run_inspect);
   command->add_option("what", flags->what, "a recipe, or a run's directory")->required();
-  command->add_option("--after", flags->after, "print what the compiler made after this stage: trace, precision, claim, expand, schedule, plan");
-  command->add_option("--precision", flags->precision)->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command->add_flag("--json", flags->json);
-  command->callback([flags] { run_inspect(*flags); });
+  command->add_option("--after", flags->after, "print what this stage of the compiler made");
+  command->add_option("--set", flags->sets, "KEY=VALUE: a key of the recipe");
 }
 
 }  // namespace descent::cli

@@ -1,32 +1,57 @@
-// The program `descent`.
+// The program `descent`. Exit codes: 0, 1 (failed), 2 (bad usage).
+#include <fmt/format.h>
+
 #include <cstdio>
-#include <iostream>
 
 #include "descent/base/error.h"
 #include "descent/cli/command.h"
 
 namespace descent::cli {
 
-void print_json(const Json& object) { std::cout << object.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl; }
-
 namespace {
+
+constexpr int failed = 1, bad_usage = 2;
+
+void add_commands(CLI::App& program) {
+  const auto commands = {add_train, add_evaluate, add_predict, add_fit,   add_inspect, add_data,
+                             add_ops,   add_check,    add_bench,   add_devices, add_version};
+  for (const auto add : commands) add(program);
+}
+
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](std::string_view argument) { return argument == "--json"; });
+}
+
+int complain(const std::string& sentence, int code, bool json) {
+  fmt::print(stderr, "descent: {}\n", sentence);
+  if (json) print_json({{"error", sentence}, {"exit_code", code}});
+  return code;
+}
+
+// CLI11 prints help and the version itself; its complaints get our form.
+int usage(const CLI::App& program, const CLI::ParseError& error, bool json) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return program.exit(error);
+  return complain(fmt::format("{} (descent --help tells more)", error.what()), bad_usage, json);
+}
 
 int run(int argc, char** argv) {
   CLI::App program("Descent: turns examples into a function, and lets you take the function with you.", "descent");
   program.require_subcommand(1);
-  program.set_version_flag("--version", "descent 0.1.0");
-  for (auto* add : {add_train, add_evaluate, add_predict, add_fit, add_inspect, add_data, add_ops, add_check, add_bench, add_devices}) add(program);
+  program.set_version_flag("--version", "descent " DESCENT_VERSION);
+  program.get_formatter()->column_width(34);
+  add_commands(program);
+  const bool json = wants_json(argc, argv);
   try {
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? 0 : 2;
+    return usage(program, error, json);
+  } catch (const QuietFailure&) {
+    return failed;
   } catch (const UsageError& error) {
-    std::cerr << "descent: " << error.what() << std::endl;
-    return 2;
+    return complain(error.what(), bad_usage, json);
   } catch (const std::exception& error) {
-    std::cerr << "descent: " << error.what() << std::endl;
-    return 1;
+    return complain(error.what(), failed, json);
   }
 }
 

@@ -1,76 +1,77 @@
-// descent ops [NAME], descent check [FILTER], descent devices
+// descent ops [NAME]
 #include <fmt/format.h>
 
-#include <memory>
-
-#include "descent/check/backend_device.h"
-#include "descent/check/check.h"
 #include "descent/cli/command.h"
+#include "descent/graph/attrs.h"
 #include "descent/ops/registry.h"
-#include "descent/runtime/backend.h"
 
 namespace descent::cli {
 
 namespace {
 
-constexpr std::string_view class_names[] = {"leaf", "elementwise", "view", "reduce", "index", "contraction", "composite"};
+struct OpsFlags {
+  std::string name;
+  bool json = false;
+};
 
-void show_ops(const std::string& name) {
-  if (!name.empty() && find_op(name) == nullptr) {
-    std::vector<std::string> known;
-    for (const OpDef* op : registry()) known.emplace_back(op->name);
-    throw UsageError(text("there is no op '", name, "'", did_you_mean(name, known)));
-  }
-  for (const OpDef* op : registry())
-    if (name.empty() || op->name == name) fmt::print("{:<24} {:<12} {}\n", op->name, class_names[static_cast<size_t>(op->op_class)], op->summary);
+std::string class_text(OpClass op_class) {
+  static constexpr std::string_view names[] = {"leaf",  "elementwise", "view",     "reduction",
+                                               "index", "contraction", "composite"};
+  return std::string(names[static_cast<size_t>(op_class)]);
 }
 
-void run_check(const std::string& filter, bool json) {
-  check::Options options;
-  options.filter = filter;
-  for (Backend* backend : backends()) options.devices.push_back(check::backend_device(*backend));
-  int64_t passed = 0, failed = 0;
-  options.report = [&](const check::Result& result) {
-    ++(result.ok ? passed : failed);
-    if (!result.ok) fmt::print(stderr, "FAILED {}: {}\n", result.name, result.message);
-  };
-  check::run(options);
-  if (json) print_json({{"passed", passed}, {"failed", failed}});
-  else fmt::print("{} passed, {} failed\n", passed, failed);
-  if (passed + failed == 0) throw UsageError(text("no check matches '", filter, "'"));
-  if (failed > 0) fail(text(failed, " checks failed"));
+std::string gradient_text(const OpDef& op) {
+  if (!op.no_gradient.empty()) return text("none: ", op.no_gradient);
+  return op.vjp != nullptr ? "its own rule" : "that of its expansion";
+}
+
+std::string arity_text(const OpDef& op) { return op.arity < 0 ? "any number" : std::to_string(op.arity); }
+
+void print_op(const OpDef& op) {
+  fmt::print("{}: {}\n  class     {}\n  inputs    {}\n  gradient  {}\n  samples\n", op.name, op.summary,
+             class_text(op.op_class), arity_text(op), gradient_text(op));
+  for (const Sample& sample : op.samples()) {
+    std::vector<std::string> types;
+    for (const SampleInput& input : sample.inputs) types.push_back(to_text(input.type));
+    fmt::print("    {:<20} {}\n", sample.name, join(types, ", "));
+  }
+  fmt::print("test it: descent check {}/\n", op.name);
+}
+
+Json op_json(const OpDef& op) {
+  return {{"name", op.name},
+          {"summary", op.summary},
+          {"class", class_text(op.op_class)},
+          {"inputs", op.arity},
+          {"gradient", gradient_text(op)}};
+}
+
+const OpDef& known_op(const std::string& name) {
+  if (const OpDef* op = find_op(name)) return *op;
+  std::vector<std::string> known;
+  for (const OpDef* op : registry()) known.emplace_back(op->name);
+  throw UsageError(text("there is no op '", name, "'", did_you_mean(name, known)));
+}
+
+void run_ops(const OpsFlags& flags) {
+  if (!flags.name.empty()) {
+    const OpDef& op = known_op(flags.name);
+    return flags.json ? print_json(op_json(op)) : print_op(op);
+  }
+  Json all = Json::array();
+  for (const OpDef* op : registry()) {
+    all.push_back(op_json(*op));
+    if (!flags.json) fmt::print("{:<22} {:<12} {}\n", op->name, class_text(op->op_class), op->summary);
+  }
+  if (flags.json) print_json({{"ops", all}});
 }
 
 }  // namespace
 
 void add_ops(CLI::App& program) {
-  auto name = std::make_shared<std::string>();
-  CLI::App* command = program.add_subcommand("ops", "The ops: what each means");
-  command->add_option("name", *name, "one of them");
-  command->callback([name] { show_ops(*name); });
-}
-
-void add_check(CLI::App& program) {
-  auto filter = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false);
-  CLI::App* command = program.add_subcommand("check", "Check every op against its meaning, on every device");
-  command->add_option("filter", *filter, "a part of OP/SAMPLE/DTYPE/LAYOUT/CHECK/DEVICE, or a pattern with * and ?");
-  command->add_flag("--json", *json);
-  command->callback([filter, json] { run_check(*filter, *json); });
-}
-
-void add_devices(CLI::App& program) {
-  auto json = std::make_shared<bool>(false);
-  CLI::App* command = program.add_subcommand("devices", "What this machine computes with");
-  command->add_flag("--json", *json);
-  command->callback([json] {
-    Json out = Json::array();
-    for (const Backend* backend : backends()) {
-      if (*json) out.push_back({{"name", backend->name()}, {"description", backend->describe()}, {"fast_bf16", backend->fast_bf16()}});
-      else fmt::print("{}: {}\n", backend->name(), backend->describe());
-    }
-    if (*json) print_json({{"devices", out}});
-  });
+  auto flags = std::make_shared<OpsFlags>();
+  add_command(program, "ops", "the ops: what each means", flags, run_ops)
+      ->add_option("name", flags->name, "one of them");
 }
 
 }  // namespace descent::cli

@@ -1,8 +1,6 @@
 // descent predict RUN INPUT...
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "descent/cli/command.h"
 #include "descent/tasks/predict.h"
 
@@ -20,26 +18,42 @@ struct PredictFlags {
 void print_prediction(const tasks::Prediction& prediction, size_t top) {
   if (prediction.image) fmt::print("{}", tasks::drawn(prediction.image));
   fmt::print("{}:", prediction.source);
-  if (prediction.number) fmt::print(" {:.6g}", *prediction.number);
-  for (size_t i = 0; i < std::min(top, prediction.classes.size()); ++i)
-    fmt::print("  {} {:.2f}%", prediction.classes[i].first, prediction.classes[i].second * 100);
+  const std::vector<tasks::Answer::Class>& classes = prediction.answer.classes;
+  if (classes.empty()) fmt::print(" {:.6g}", prediction.answer.number);
+  for (size_t i = 0; i < std::min(top, classes.size()); ++i) {
+    if (classes[i].probability >= 0)
+      fmt::print("  {} {:.2f}%", classes[i].label, 100 * classes[i].probability);
+    else
+      fmt::print("  {} (score {:.3f})", classes[i].label, classes[i].score);
+  }
   fmt::print("\n");
 }
 
 Json prediction_json(const tasks::Prediction& prediction, size_t top) {
   Json out{{"input", prediction.source}};
-  if (prediction.number) out["value"] = *prediction.number;
-  for (size_t i = 0; i < std::min(top, prediction.classes.size()); ++i)
-    out["classes"].push_back({{"label", prediction.classes[i].first}, {"probability", prediction.classes[i].second}});
+  const std::vector<tasks::Answer::Class>& classes = prediction.answer.classes;
+  if (classes.empty()) {
+    out["value"] = prediction.answer.number;
+    return out;
+  }
+  out["label"] = classes[0].label;
+  for (size_t i = 0; i < std::min(top, classes.size()); ++i) {
+    Json one{{"label", classes[i].label}, {"score", classes[i].score}};
+    if (classes[i].probability >= 0) one["probability"] = classes[i].probability;
+    out["classes"].push_back(one);
+  }
   return out;
 }
 
 void run_predict(const PredictFlags& flags) {
-  tasks::Loaded run = tasks::load_run(flags.run);
+  const tasks::Run run = tasks::load_run(flags.run);
+  const std::vector<tasks::Prediction> predictions = tasks::predict(run, flags.inputs);
   Json all = Json::array();
-  for (const tasks::Prediction& prediction : tasks::predict(run, flags.inputs)) {
-    if (flags.json) all.push_back(prediction_json(prediction, flags.top));
-    else print_prediction(prediction, flags.top);
+  for (const tasks::Prediction& prediction : predictions) {
+    if (flags.json)
+      all.push_back(prediction_json(prediction, flags.top));
+    else
+      print_prediction(prediction, flags.top);
   }
   if (flags.json) print_json({{"run", flags.run}, {"predictions", all}});
 }
@@ -48,12 +62,11 @@ void run_predict(const PredictFlags& flags) {
 
 void add_predict(CLI::App& program) {
   auto flags = std::make_shared<PredictFlags>();
-  CLI::App* command = program.add_subcommand("predict", "Ask a run about new inputs");
+  CLI::App* command = add_command(program, "predict", "ask a run about new inputs", flags, run_predict);
   command->add_option("run", flags->run, "the run's directory")->required();
-  command->add_option("inputs", flags->inputs, "PNG files, FILE:NUMBER of an idx file, or CSV files")->required();
-  command->add_option("--top", flags->top, "how many classes to name");
-  command->add_flag("--json", flags->json);
-  command->callback([flags] { run_predict(*flags); });
+  command->add_option("inputs", flags->inputs, "images (PNG, or FILE:NUMBER of an idx file), CSV files, or NAME=VALUE,...")
+      ->required();
+  command->add_option("--top", flags->top, "how many classes to name (default 3)")->check(CLI::Range(1, 1000));
 }
 
 }  // namespace descent::cli

@@ -1,19 +1,12 @@
-// descent train RECIPE.toml
+// descent train RECIPE.toml | --resume RUN, and descent fit DATA.csv --target COLUMN
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <csignal>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 
 #include "descent/base/threads.h"
 #include "descent/cli/command.h"
-#include "descent/cli/session.h"
-#include "descent/io/atomic_file.h"
-#include "descent/io/checkpoint.h"
-#include "descent/runtime/backend.h"
+#include "descent/nn/function.h"
 #include "descent/tasks/fit_table.h"
 #include "descent/tasks/run.h"
 
@@ -21,111 +14,125 @@ namespace descent::cli {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 struct TrainFlags {
-  std::string recipe, out, resume, precision = "auto";
+  std::string recipe, out, resume, precision;
   std::vector<std::string> sets;
   int64_t seed = -1;
   int threads = 0;
   bool json = false;
 };
 
-extern "C" void on_interrupt(int) {
-  train::request_stop();
-  std::signal(SIGINT, SIG_DFL);  // a second one ends the program at once
-  std::signal(SIGTERM, SIG_DFL);
+// runs/NAME, or the first of runs/NAME-2, runs/NAME-3 ... that is free.
+fs::path free_directory(const std::string& name) {
+  const fs::path runs = "runs";
+  if (!fs::exists(runs / name)) return runs / name;
+  for (int number = 2;; ++number)
+    if (const fs::path candidate = runs / fmt::format("{}-{}", name, number); !fs::exists(candidate)) return candidate;
 }
 
-std::filesystem::path free_directory(const std::filesystem::path& recipe) {
-  for (int i = 1;; ++i) {
-    const std::filesystem::path candidate = std::filesystem::path("runs") / fmt::format("{}-{}", recipe.stem().string(), i);
-    if (!std::filesystem::exists(candidate)) return candidate;
+std::vector<std::string> overrides(const TrainFlags& flags) {
+  std::vector<std::string> out = flags.sets;
+  if (flags.seed >= 0) out.push_back(fmt::format("train.seed={}", flags.seed));
+  if (flags.threads > 0) out.push_back(fmt::format("train.threads={}", flags.threads));
+  if (!flags.precision.empty()) out.push_back(fmt::format("train.precision={}", flags.precision));
+  return out;
+}
+
+// A resumed run keeps the number of threads that it was begun with, unless told otherwise.
+void choose_threads(const tasks::Recipe& recipe, const TrainFlags& flags) {
+  int64_t threads = recipe.train.integer("threads");
+  if (!flags.resume.empty()) {
+    const int before = tasks::threads_of_run(flags.resume);
+    if (flags.threads == 0) threads = before;
+    if (threads > 0 && before > 0 && threads != before)
+      fmt::print(stderr, "the run was begun with {} threads and goes on with {}\n", before, threads);
   }
+  if (threads > 0) set_thread_count(static_cast<int>(threads));
 }
 
-tasks::Recipe recipe_of(const TrainFlags& flags) {
-  std::vector<std::string> sets = flags.sets;
-  if (flags.seed >= 0) sets.push_back(fmt::format("train.seed={}", flags.seed));
-  const std::filesystem::path path = flags.resume.empty() ? std::filesystem::path(flags.recipe) : std::filesystem::path(flags.resume) / "recipe.toml";
-  if (path.empty()) throw UsageError("train needs a recipe, or --resume with a run's directory");
-  tasks::Recipe recipe = tasks::read_recipe(path, sets);
-  if (flags.resume.empty()) return recipe;
-  const std::string changed = tasks::first_difference(tasks::read_recipe(path), flags.recipe.empty() ? recipe : tasks::read_recipe(flags.recipe, sets));
-  if (!changed.empty()) throw UsageError(fmt::format("{} was trained with another recipe, so it cannot go on with this one: {}", flags.resume, changed));
-  return recipe;
+void print_result(const tasks::RunResult& result) {
+  const train::Report& report = result.report;
+  for (const auto& [name, figures] :
+       {std::pair{"train", &result.train}, {"validation", &result.validation}, {"test", &result.test}})
+    if (!figures->empty()) fmt::print("{:<12}{}\n", name, to_text(*figures));
+  fmt::print("{} after {} epochs, {} steps, {:.1f} s; {:.0f} samples/s, {}\n", to_text(report.outcome), report.epochs,
+             report.steps, report.seconds, report.samples_per_second, report.precision);
+  if (report.best_epoch > 0) fmt::print("the weights are those of epoch {}, the best validation\n", report.best_epoch);
+  for (const std::string& note : result.notes) fmt::print("{}\n", note);
+  fmt::print("run: {}\n", result.directory.string());
 }
 
-void write_run_files(const std::filesystem::path& directory, const tasks::Prepared& prepared) {
-  std::filesystem::create_directories(directory);
-  io::write_file(directory / "recipe.toml", prepared.recipe.text);
-  io::write_file(directory / "preprocess.json", prepared.preprocess.to_json());
+void train_recipe(const tasks::Recipe& recipe, const TrainFlags& flags, const fs::path& directory) {
+  choose_threads(recipe, flags);
+  const bool bf16 = nn::use_bf16(recipe.precision());
+  fmt::print(stderr, "{}\n", precision_text(recipe.train.word("precision"), bf16));
+  const tasks::RunResult result =
+      tasks::train_run(recipe, {.directory = directory, .resume = !flags.resume.empty()});
+  if (!flags.json) print_result(result);
+  const bool interrupted = result.report.outcome == train::Outcome::interrupted;
+  if (interrupted)
+    fmt::print(stderr, "interrupted after step {}; go on with: descent train --resume {}\n", result.report.steps,
+               directory.string());
+  if (flags.json) print_json(Json::parse(result.to_json()));
+  if (interrupted) throw QuietFailure{};
 }
 
 void run_train(const TrainFlags& flags) {
-  if (flags.threads > 0) set_thread_count(flags.threads);
-  const nn::Precision precision = precision_from(flags.precision);
-  const tasks::Recipe recipe = recipe_of(flags);
-  fmt::print(stderr, "precision {} ({})\n", precision_reason(precision), default_backend().describe());
-  tasks::Prepared prepared = tasks::prepare(recipe, precision);
-  const std::filesystem::path directory = !flags.resume.empty() ? std::filesystem::path(flags.resume) : flags.out.empty() ? free_directory(flags.recipe) : std::filesystem::path(flags.out);
-  if (flags.resume.empty() && std::filesystem::exists(directory / "last.safetensors"))
-    throw UsageError(fmt::format("{} holds a run already; choose another --out, or go on with it: descent train --resume {}", directory.string(), directory.string()));
-  write_run_files(directory, prepared);
-  prepared.options.directory = directory;
-  prepared.options.resume = !flags.resume.empty();
-  ProgressPrinter printer(isatty(STDERR_FILENO) != 0, prepared.trainer.loss().metric());
-  prepared.options.progress = [&](const train::Progress& progress) { printer(progress); };
-  std::signal(SIGINT, on_interrupt);
-  std::signal(SIGTERM, on_interrupt);
-  const train::Report report = prepared.trainer.fit(prepared.splits.train, prepared.options);
-  const Json out = report_json(prepared, report, directory);
-  io::write_file(directory / "report.json", out.dump(2) + "\n");
-  if (flags.json) print_json(out);
-  else print_report(out, prepared, report);
+  if (flags.recipe.empty() && flags.resume.empty())
+    throw UsageError("train needs a recipe (recipes/digits.toml, say), or --resume with a run's directory");
+  if (!flags.resume.empty() && !flags.out.empty())
+    throw UsageError("a resumed run stays in its directory: leave out --out");
+  if (flags.resume.empty()) {
+    const tasks::Recipe recipe = tasks::read_recipe(flags.recipe, overrides(flags));
+    return train_recipe(recipe, flags, flags.out.empty() ? free_directory(fs::path(flags.recipe).stem()) : fs::path(flags.out));
+  }
+  const tasks::Recipe recipe = flags.recipe.empty() ? tasks::recipe_of_run(flags.resume, overrides(flags))
+                                                    : tasks::read_recipe(flags.recipe, overrides(flags));
+  train_recipe(recipe, flags, flags.resume);
 }
 
 struct FitFlags {
   std::string csv, target, out;
+  int64_t seed = -1;
   bool json = false;
 };
 
-// Writes the recipe beside the run and trains it like any other.
 void run_fit(const FitFlags& flags) {
-  const std::filesystem::path directory = flags.out.empty() ? free_directory(flags.csv) : std::filesystem::path(flags.out);
-  std::filesystem::create_directories(directory);
-  const std::filesystem::path recipe = directory / "made.toml";
-  io::write_file(recipe, tasks::recipe_for_table(flags.csv, flags.target));
-  fmt::print(stderr, "recipe: {}\n", recipe.string());
+  const std::string text = tasks::recipe_for_table(flags.csv, flags.target);
+  const fs::path directory = flags.out.empty() ? free_directory(fs::path(flags.csv).stem()) : fs::path(flags.out);
   TrainFlags train;
-  train.recipe = recipe.string();
-  train.out = directory.string();
+  train.seed = flags.seed;
   train.json = flags.json;
-  run_train(train);
+  fmt::print(stderr, "{}", text.substr(0, text.find("task =")));
+  train_recipe(tasks::parse_recipe(text, directory / "recipe.toml", overrides(train)), train, directory);
+  fmt::print(stderr, "the recipe is {}; change it and train it as any other\n", (directory / "recipe.toml").string());
 }
 
 }  // namespace
 
-void add_fit(CLI::App& program) {
-  auto flags = std::make_shared<FitFlags>();
-  CLI::App* command = program.add_subcommand("fit", "Make a sensible recipe for a table, and train it");
-  command->add_option("csv", flags->csv, "a CSV file")->required();
-  command->add_option("--target", flags->target, "the column to predict")->required();
-  command->add_option("--out", flags->out, "the run's directory (default: runs/NAME-NUMBER)");
-  command->add_flag("--json", flags->json);
-  command->callback([flags] { run_fit(*flags); });
-}
-
 void add_train(CLI::App& program) {
   auto flags = std::make_shared<TrainFlags>();
-  CLI::App* command = program.add_subcommand("train", "Train what a recipe says");
+  CLI::App* command = add_command(program, "train", "train what a recipe says", flags, run_train);
   command->add_option("recipe", flags->recipe, "a recipe, TOML");
-  command->add_option("--out", flags->out, "the run's directory (default: runs/NAME-NUMBER)");
+  command->add_option("--out", flags->out, "the run's directory (default: runs/NAME)");
   command->add_option("--resume", flags->resume, "go on with the run in this directory, exactly where it stopped");
-  command->add_option("--seed", flags->seed, "of initial values, dropout, order and augmentation")->check(CLI::NonNegativeNumber);
-  command->add_option("--threads", flags->threads, "threads of a step")->check(CLI::Range(1, 1024));
-  command->add_option("--precision", flags->precision, "auto, f32 or bf16")->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command->add_option("--set", flags->sets, "KEY=VALUE: a key of the recipe, dotted, and its value");
-  command->add_flag("--json", flags->json, "print the report as one JSON object");
-  command->callback([flags] { run_train(*flags); });
+  command->add_option("--seed", flags->seed, "of initial values, dropout, order and augmentation")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--threads", flags->threads, "of a step (default: as many as processors)")->check(CLI::Range(1, 1024));
+  command->add_option("--precision", flags->precision, "auto, f32 or bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command->add_option("--set", flags->sets, "KEY=VALUE: a key of the recipe, such as train.epochs=3");
+}
+
+void add_fit(CLI::App& program) {
+  auto flags = std::make_shared<FitFlags>();
+  CLI::App* command = add_command(program, "fit", "make a sensible recipe for a table, and train it", flags, run_fit);
+  command->add_option("csv", flags->csv, "a CSV file")->required();
+  command->add_option("--target", flags->target, "the column to predict")->required();
+  command->add_option("--out", flags->out, "the run's directory (default: runs/NAME)");
+  command->add_option("--seed", flags->seed, "of initial values, dropout and order")->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace descent::cli

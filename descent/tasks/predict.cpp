@@ -1,8 +1,9 @@
 #include "descent/tasks/predict.h"
 
 #include <algorithm>
-#include <cmath>
+#include <filesystem>
 
+#include "descent/base/text.h"
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
 #include "descent/data/image.h"
@@ -10,125 +11,106 @@
 
 namespace descent::tasks {
 
-data::Dataset examples_of(const Loaded& run, const std::string& what) {
-  if (what == "test" || what == "train" || what == "validation") {
-    data::Splits splits = load_splits(run.recipe);
-    return what == "test" ? splits.test : what == "train" ? splits.train : splits.validation;
-  }
-  if (!run.preprocess.encoder) throw UsageError(text("--data ", what, ": this run reads images; use test, train or validation"));
-  return run.preprocess.encoder->encode(data::read_csv(what, run.preprocess.encoder->reading()));
-}
-
-// --- the confusion matrix ---
+namespace fs = std::filesystem;
 
 namespace {
 
-double ratio(int64_t part, int64_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
+// Raw inputs with where each came from.
+struct Inputs {
+  Array values;
+  std::vector<std::string> sources;
+};
 
-// The class that scores [row, ..] mean: the largest, or for a single score whether it is positive.
-size_t said(std::span<const float> scores) {
-  if (scores.size() == 1) return scores[0] > 0;
-  return static_cast<size_t>(std::ranges::max_element(scores) - scores.begin());
-}
-
-std::span<const float> row_of(const Array& outputs, int64_t row) {
+std::vector<Prediction> answers(const Run& run, const Inputs& inputs) {
+  const Array outputs = train::predict(*run.net, inputs.values, run.evaluate_options());
   const int64_t columns = outputs.elements() / outputs.shape()[0];
-  return outputs.as<float>().subspan(static_cast<size_t>(row * columns), static_cast<size_t>(columns));
+  const data::TableEncoder* encoder = run.preprocess.encoder ? &*run.preprocess.encoder : nullptr;
+  std::vector<Prediction> out;
+  for (size_t row = 0; row < inputs.sources.size(); ++row)
+    out.push_back({inputs.sources[row],
+                   {},
+                   run.task().answer(outputs.as<float>().subspan(row * columns, columns), run.loss,
+                                     run.preprocess.classes, encoder)});
+  return out;
+}
+
+// --- images ---
+
+bool reads_digits(const Preprocess& preprocess) {
+  return preprocess.input == Type{DType::u8, {28, 28}} && preprocess.classes == data::numbered_classes(10);
+}
+
+Array prepared(const Preprocess& preprocess, const Array& image, const std::string& source) {
+  if (reads_digits(preprocess)) return data::image_to_digit(image, source);
+  const Shape& wanted = preprocess.input.shape;
+  const Array base = wanted.rank() == 2 ? data::to_grey(image) : image;
+  return data::resized(base, wanted[0], wanted[1]);
+}
+
+Array read_image(const Preprocess& preprocess, const std::string& source) {
+  if (const auto item = data::item_address(source); item && !fs::exists(source)) return data::read_idx_item(*item);
+  if (!fs::exists(source)) fail(text("there is no image ", source, " (and it is no FILE:NUMBER of an idx file)"));
+  return prepared(preprocess, data::read_png(source), source);
+}
+
+Prediction predict_image(const Run& run, const std::string& source) {
+  const Array image = read_image(run.preprocess, source);
+  if (image.type() != run.preprocess.input)
+    fail(text(source, ": the run takes ", run.preprocess.input, ", this is ", image.type()));
+  Prediction out = answers(run, {image.reshaped(run.preprocess.batch(1).shape), {source}}).front();
+  if (image.shape().rank() == 2 && image.dtype() == DType::u8) out.image = image;
+  return out;
+}
+
+// --- tables ---
+
+// "a=1,b=x" as a table of one row: "a,b" and "1,x".
+std::string table_text(const std::string& assignments) {
+  std::string names, values;
+  size_t begin = 0;
+  while (begin <= assignments.size()) {
+    const size_t end = std::min(assignments.find(',', begin), assignments.size());
+    const std::string part = assignments.substr(begin, end - begin);
+    const size_t equals = part.find('=');
+    if (equals == std::string::npos) fail(text("'", part, "' in ", assignments, " is not NAME=VALUE"));
+    names += (names.empty() ? "" : ",") + part.substr(0, equals);
+    values += (values.empty() ? "" : ",") + part.substr(equals + 1);
+    begin = end + 1;
+  }
+  return names + "\n" + values + "\n";
+}
+
+data::Table read_table(const Preprocess& preprocess, const std::string& source) {
+  data::CsvOptions options = preprocess.encoder->reading();
+  if (fs::exists(source)) return data::read_csv(source, options);
+  if (source.find('=') == std::string::npos)
+    fail(text("there is no file ", source, " (and it is no row written as NAME=VALUE,NAME=VALUE)"));
+  options.header = data::Header::present;
+  options.delimiter = ',';
+  return data::parse_csv(table_text(source), source, options);
+}
+
+std::vector<Prediction> predict_table(const Run& run, const std::string& source) {
+  const data::Table table = read_table(run.preprocess, source);
+  Inputs inputs{run.preprocess.encoder->inputs(table), {}};
+  const bool file = fs::exists(source);
+  for (const int64_t line : table.lines) inputs.sources.push_back(file ? text(source, ":", line) : source);
+  return answers(run, inputs);
 }
 
 }  // namespace
 
-double Confusion::precision(size_t i) const {
-  int64_t taken = 0;
-  for (const auto& row : counts) taken += row[i];
-  return ratio(counts[i][i], taken);
-}
-
-double Confusion::recall(size_t i) const {
-  int64_t all = 0;
-  for (const int64_t count : counts[i]) all += count;
-  return ratio(counts[i][i], all);
-}
-
-double Confusion::f1(size_t i) const {
-  const double p = precision(i), r = recall(i);
-  return p + r == 0 ? 0 : 2 * p * r / (p + r);
-}
-
-double Confusion::macro_f1() const {
-  double sum = 0;
-  for (size_t i = 0; i < classes.size(); ++i) sum += f1(i);
-  return classes.empty() ? 0 : sum / static_cast<double>(classes.size());
-}
-
-Confusion confusion_of(Loaded& run, const data::Dataset& data) {
-  Confusion out{data.classes, std::vector(data.classes.size(), std::vector<int64_t>(data.classes.size(), 0))};
-  const Array outputs = run.trainer.predict(data.inputs);
-  for (int64_t row = 0; row < data.size(); ++row)
-    ++out.counts[static_cast<size_t>(data.targets.as<int32_t>()[static_cast<size_t>(row)])][said(row_of(outputs, row))];
-  return out;
-}
-
-// --- predictions ---
-
-namespace {
-
-std::vector<double> probabilities(std::span<const float> scores) {
-  if (scores.size() == 1) {
-    const double yes = 1 / (1 + std::exp(-static_cast<double>(scores[0])));
-    return {1 - yes, yes};
-  }
-  const double largest = *std::ranges::max_element(scores);
-  std::vector<double> out;
-  double total = 0;
-  for (const float score : scores) total += out.emplace_back(std::exp(score - largest));
-  for (double& p : out) p /= total;
-  return out;
-}
-
-Prediction judged(const Loaded& run, std::string source, std::span<const float> scores) {
-  Prediction out{std::move(source)};
-  if (run.recipe.task == "regress") {
-    out.number = run.preprocess.encoder ? run.preprocess.encoder->target_number(scores[0]) : scores[0];
-    return out;
-  }
-  const std::vector<double> p = probabilities(scores);
-  for (size_t i = 0; i < p.size(); ++i) out.classes.emplace_back(run.preprocess.classes[i], p[i]);
-  std::ranges::stable_sort(out.classes, std::greater<>{}, &std::pair<std::string, double>::second);
-  return out;
-}
-
-Array image_at(const std::string& source) {
-  if (const auto item = data::item_address(source)) return data::read_idx_item(*item);
-  return data::read_png(source);
-}
-
-Prediction predict_image(Loaded& run, const std::string& source) {
-  const Array image = data::image_to_digit(image_at(source), source);
-  std::vector<int64_t> shape{1};
-  shape.insert(shape.end(), run.preprocess.input.begin(), run.preprocess.input.end());
-  if (Shape(shape).elements() != image.elements())
-    fail(text(source, ": the run takes images of ", Shape(run.preprocess.input), ", this one became ", image.shape()));
-  const Array outputs = run.trainer.predict(image.reshaped(Shape(shape)));
-  Prediction out = judged(run, source, row_of(outputs, 0));
-  out.image = image;
-  return out;
-}
-
-void predict_table(Loaded& run, const std::string& source, std::vector<Prediction>& out) {
-  const data::Table table = data::read_csv(source, run.preprocess.encoder->reading());
-  const Array outputs = run.trainer.predict(run.preprocess.encoder->inputs(table));
-  for (int64_t row = 0; row < table.rows(); ++row)
-    out.push_back(judged(run, text(source, ":", table.lines[static_cast<size_t>(row)]), row_of(outputs, row)));
-}
-
-}  // namespace
-
-std::vector<Prediction> predict(Loaded& run, const std::vector<std::string>& inputs) {
+std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs) {
   std::vector<Prediction> out;
   for (const std::string& source : inputs) {
-    if (run.preprocess.encoder) predict_table(run, source, out);
-    else out.push_back(predict_image(run, source));
+    if (run.preprocess.encoder) {
+      std::ranges::move(predict_table(run, source), std::back_inserter(out));
+    } else if (run.preprocess.input.shape.rank() >= 2) {
+      out.push_back(predict_image(run, source));
+    } else {
+      fail(text("this run was trained on vectors ", run.preprocess.input,
+                " from a file of arrays; evaluate it on one with --data FILE.npz"));
+    }
   }
   return out;
 }
@@ -139,8 +121,11 @@ std::string drawn(const Array& image) {
   const auto ink = [&](int64_t y, int64_t x) { return y < height && pixels[static_cast<size_t>(y * width + x)] > 100; };
   std::string out;
   for (int64_t y = 0; y < height; y += 2) {
-    for (int64_t x = 0; x < width; ++x) out += ink(y, x) ? (ink(y + 1, x) ? "█" : "▀") : (ink(y + 1, x) ? "▄" : " ");
-    out += '\n';
+    std::string line;
+    for (int64_t x = 0; x < width; ++x)
+      line += ink(y, x) ? (ink(y + 1, x) ? "█" : "▀") : (ink(y + 1, x) ? "▄" : " ");
+    while (line.ends_with(' ')) line.pop_back();
+    out += line + "\n";
   }
   return out;
 }

@@ -1,212 +1,309 @@
 #include "descent/tasks/recipe.h"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <fstream>
-#include <sstream>
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
+#include <limits>
 
-#include "descent/nn/losses.h"
+#include "descent/base/threads.h"
 #include "descent/nn/make_layer.h"
-#include "descent/optim/optimizer.h"
-#include "descent/optim/schedules.h"
+#include "descent/tasks/recipe_toml.h"
+#include "descent/tasks/task.h"
 
 namespace descent::tasks {
 
 namespace {
 
-using nn::Settings;
-using Rules = std::vector<nn::SettingRule>;
+using nn::Settings, nn::SettingRule;
 
-const Rules data_rules{
-    {"name", std::string(), "a data set of the catalogue"},
-    {"csv", std::string(), "a table; its path counts from the recipe's folder"},
-    {"target", std::string(), "the column to predict"},
-    {"rows", std::string(), "a table written here, as CSV text"},
-    {"validation", 0.1, "the part of the training rows held out to judge by"},
-    {"test", 0.2, "the part of all rows held out to the end, where the data have no test part"},
-    {"normalize", true, "inputs get mean 0 and deviation 1, as learnt on the training part"},
-};
-const Rules train_rules{
-    {"epochs", int64_t{10}, "times through the training part"},
-    {"batch_size", int64_t{128}, "examples a step"},
-    {"seed", int64_t{0}, "of initial values, dropout, order and augmentation"},
-    {"patience", int64_t{0}, "epochs without a better validation before the run stops; 0: never"},
-    {"clip_norm", 0.0, "the largest norm of all gradients together; 0: none"},
-    {"clip_value", 0.0, "the largest size of a gradient's element; 0: none"},
-    {"l1", 0.0, "penalty on the sum of the weights' sizes"},
-    {"l2", 0.0, "penalty on half the sum of the weights' squares"},
-    {"average", 0.0, "the decay of a moving average of the weights, which is then what is judged and kept; 0: none"},
-    {"data_threads", int64_t{1}, "threads that shuffle, augment and copy"},
-    {"record_every", int64_t{100}, "steps between two records of each layer's gradients"},
-};
-const Rules augment_rules{
-    {"shift", 0.0, "pixels along each axis, at most"},     {"rotate", 0.0, "degrees either way, at most"},
-    {"scale", 0.0, "part of the size, at most"},           {"shear", 0.0, "degrees, at most"},
-    {"elastic_alpha", 0.0, "strength of the elastic field"}, {"elastic_sigma", 4.0, "its smoothness in pixels"},
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// A setting of a section, and what numbers it may be: low <= value, and value < beyond.
+struct Setting {
+  SettingRule rule;
+  double low = 0, beyond = infinity;
 };
 
+const std::vector<Setting>& data_settings() {
+  static const std::vector<Setting> all{
+      {{"name", "", "a data set of the catalogue (descent data list)"}},
+      {{"csv", "", "a CSV file"}},
+      {{"npz", "", "an NPZ file with x and y, or x_train, y_train and so on"}},
+      {{"idx", "", "a folder with idx files called as MNIST's"}},
+      {{"table", "", "a table written here, as CSV text"}},
+      {{"target", "", "the column to predict, in a table"}},
+      {{"ignore", std::vector<Settings>{}, "columns that are not looked at"}},
+      {{"validation", 0.1, "the part of the training rows that each epoch is judged by"}, 0, 1},
+      {{"test", 0.2, "the part of all rows kept for the end, where the data have no test part"}, 0, 1},
+      {{"normalize", true, "images get mean 0 and deviation 1, as learnt on the training part"}}};
+  return all;
+}
+
+const std::vector<Setting>& train_settings() {
+  static const std::vector<Setting> all{
+      {{"epochs", int64_t{10}, "times through the training part"}, 1},
+      {{"batch_size", int64_t{128}, "examples a step"}, 1},
+      {{"seed", int64_t{0}, "of initial values, dropout, order and augmentation"}},
+      {{"precision", "auto", "of matrix products: auto, f32 or bf16"}},
+      {{"threads", int64_t{0}, "of a step; 0: as many as there are processors"}, 0, 1025},
+      {{"data_threads", int64_t{1}, "threads that shuffle, augment and copy"}, 0, 257},
+      {{"drop_last", false, "leave out an epoch's last, smaller batch"}},
+      {{"monitor", "", "the validation's figure that tells the best epoch; empty: the loss's metric"}},
+      {{"patience", int64_t{0}, "epochs without a new best before the run stops; 0: never"}},
+      {{"keep_best", true, "end with the weights of the best validation, not with the last"}},
+      {{"clip_norm", 0.0, "the largest norm of all gradients together; 0: none"}},
+      {{"clip_value", 0.0, "the largest size of a gradient's element; 0: none"}},
+      {{"l1", 0.0, "penalty on the sum of the weights' sizes"}},
+      {{"l2", 0.0, "penalty on half the sum of the weights' squares"}},
+      {{"average", 0.0, "decay of a moving average of the weights, which is then judged and kept; 0: none"}, 0, 1},
+      {{"top_k", int64_t{0}, "also how often the label is among the k best; 0: not"}},
+      {{"record_every", int64_t{100}, "steps between two records of the layers' gradients; 0: none"}},
+      {{"checkpoint_seconds", 30.0, "at most this long between two checkpoints"}}};
+  return all;
+}
+
+const std::vector<Setting>& augment_settings() {
+  static const std::vector<Setting> all{
+      {{"shift", 0.0, "pixels along each axis, at most"}},
+      {{"rotate", 0.0, "degrees either way, at most"}},
+      {{"scale", 0.0, "part of the size, at most"}, 0, 1},
+      {{"shear", 0.0, "degrees, at most"}, 0, 60},
+      {{"elastic_alpha", 0.0, "strength of the elastic field"}},
+      {{"elastic_sigma", 4.0, "its smoothness in pixels"}}};
+  return all;
+}
+
+// A section of a recipe. Without settings of its own it is one kind of a table.
 struct Section {
   std::string_view name;
   Settings Recipe::*field;
-  const Rules* rules;  // null: a kind, checked by its own table
+  const std::vector<Setting>& (*settings)();
 };
-const Section sections[] = {
-    {"data", &Recipe::data, &data_rules},     {"train", &Recipe::train, &train_rules}, {"augment", &Recipe::augment, &augment_rules},
-    {"loss", &Recipe::loss, nullptr},         {"optimizer", &Recipe::optimizer, nullptr}, {"schedule", &Recipe::schedule, nullptr},
-};
+constexpr Section sections[] = {{"data", &Recipe::data, data_settings},
+                                {"loss", &Recipe::loss, nullptr},
+                                {"optimizer", &Recipe::optimizer, nullptr},
+                                {"schedule", &Recipe::schedule, nullptr},
+                                {"train", &Recipe::train, train_settings},
+                                {"augment", &Recipe::augment, augment_settings}};
 
-Site site_at(const std::filesystem::path& path, const toml::node& node) { return nn::site_of(path.string(), node.source().begin.line); }
+std::vector<SettingRule> rules_of(const std::vector<Setting>& settings) {
+  std::vector<SettingRule> rules;
+  for (const Setting& setting : settings) rules.push_back(setting.rule);
+  return rules;
+}
 
-Settings to_settings(const std::filesystem::path& path, const toml::table& table);
-
-Settings::Value to_value(const std::filesystem::path& path, std::string_view key, const toml::node& node) {
-  if (const auto* value = node.as_boolean()) return value->get();
-  if (const auto* value = node.as_integer()) return value->get();
-  if (const auto* value = node.as_floating_point()) return value->get();
-  if (const auto* value = node.as_string()) return value->get();
-  if (const auto* array = node.as_array()) {
-    std::vector<Settings> list;
-    for (const toml::node& item : *array) {
-      if (!item.is_table()) throw UsageError(site_at(path, node), text("'", key, "' must be a list of tables"));
-      list.push_back(to_settings(path, *item.as_table()));
-    }
-    return list;
+void check_ranges(const Settings& given, const std::vector<Setting>& settings, const std::string& what) {
+  for (const Setting& setting : settings) {
+    const Settings::Value& fallback = setting.rule.fallback;
+    if (!std::holds_alternative<double>(fallback) && !std::holds_alternative<int64_t>(fallback)) continue;
+    const double value = given.number(setting.rule.name);
+    if (value >= setting.low && value < setting.beyond && value < infinity) continue;
+    const bool whole = std::holds_alternative<int64_t>(fallback);
+    const std::string most = setting.beyond == infinity ? ""
+                             : whole                    ? text(" and at most ", setting.beyond - 1)
+                                                        : text(" and below ", setting.beyond);
+    throw UsageError(given.at(setting.rule.name), text(what, ": '", setting.rule.name, "' must be at least ",
+                                                       setting.low, most, ", got ", value));
   }
-  throw UsageError(site_at(path, node), text("'", key, "' is of a kind that recipes do not have"));
 }
 
-Settings to_settings(const std::filesystem::path& path, const toml::table& table) {
-  Settings out(site_at(path, table));
-  for (const auto& [key, node] : table) out.set(std::string(key.str()), to_value(path, key.str(), node), site_at(path, node));
-  return out;
+const Settings::Item* required_table(const Settings& root, std::string_view name) {
+  const Settings::Item* item = root.find(name);
+  const auto* list = item == nullptr ? nullptr : std::get_if<std::vector<Settings>>(&item->value);
+  if (item != nullptr && (list == nullptr || list->size() != 1 || list->front().has("value")))
+    throw UsageError(item->at, text("'", name, "' must be a table, [", name, "]"));
+  return item;
 }
 
-// --- overrides ---
-
-toml::node* child(toml::node& node, const std::string& key) {
-  if (toml::table* table = node.as_table()) return table->get(key);
-  if (toml::array* array = node.as_array())
-    if (!key.empty() && key.find_first_not_of("0123456789") == std::string::npos && std::stoul(key) < array->size()) return array->get(std::stoul(key));
-  return nullptr;
-}
-
-void apply_override(toml::table& root, const std::string& assignment) {
-  const size_t equals = assignment.find('=');
-  if (equals == std::string::npos) throw UsageError(text("--set ", assignment, ": write it as KEY=VALUE"));
-  std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
-  toml::table parsed;
-  try {
-    parsed = toml::parse("value = " + value);
-  } catch (const toml::parse_error&) {
-    parsed.insert("value", value);  // a bare word is a string
+void read_section(Recipe& recipe, const Settings& root, const Section& section) {
+  const Settings::Item* item = required_table(root, section.name);
+  const Settings given = item == nullptr ? Settings(root.at()) : std::get<std::vector<Settings>>(item->value).front();
+  if (section.settings == nullptr) {
+    recipe.*section.field = given;
+    return;
   }
-  toml::node* at = &root;
-  std::stringstream parts(key);
-  std::vector<std::string> path;
-  for (std::string part; std::getline(parts, part, '.');) path.push_back(part);
-  for (size_t i = 0; i + 1 < path.size(); ++i) {
-    toml::node* next = child(*at, path[i]);
-    if (next == nullptr && at->is_table()) {
-      at->as_table()->insert(path[i], toml::table{});
-      next = child(*at, path[i]);
-    }
-    if (next == nullptr) throw UsageError(text("--set ", assignment, ": the recipe has no '", path[i], "' there"));
-    at = next;
-  }
-  toml::table* table = at->as_table();
-  if (table == nullptr) throw UsageError(text("--set ", assignment, ": '", key, "' is not a setting"));
-  parsed.get("value")->visit([&](auto& found) { table->insert_or_assign(path.back(), found); });
+  const std::string what = text("[", section.name, "]");
+  recipe.*section.field = nn::checked_settings(given, rules_of(section.settings()), what);
+  check_ranges(recipe.*section.field, section.settings(), what);
 }
 
-void read_top(Recipe& recipe, const toml::table& root) {
-  std::vector<std::string> known{"task", "layer"};
+void reject_unknown(const Settings& root) {
+  std::vector<std::string> known{"task", "layers"};
   for (const Section& section : sections) known.emplace_back(section.name);
-  for (const auto& [key, node] : root) {
-    const std::string name(key.str());
-    if (std::ranges::find(known, name) == known.end())
-      throw UsageError(site_at(recipe.path, node), text("unknown key '", name, "'", did_you_mean(name, known)));
-  }
-  recipe.task = root["task"].value_or(std::string("classify"));
-  if (recipe.task != "classify" && recipe.task != "regress")
-    throw UsageError(site_at(recipe.path, *root.get("task")),
-                     text("unknown task '", recipe.task, "'", did_you_mean(recipe.task, std::vector<std::string>{"classify", "regress"})));
+  for (const Settings::Item& item : root)
+    if (std::ranges::find(known, item.name) == known.end()) {
+      const std::string near = did_you_mean(item.name, known);
+      throw UsageError(item.at, text("a recipe has no '", item.name, "'",
+                                     near.empty() ? text("; it has ", join(known, ", ")) : near));
+    }
 }
 
-void read_sections(Recipe& recipe, const toml::table& root) {
-  for (const Section& section : sections) {
-    Settings given(nn::site_of(recipe.path.string(), 1));
-    if (const toml::node* node = root.get(section.name)) {
-      if (!node->is_table()) throw UsageError(site_at(recipe.path, *node), text("'", section.name, "' must be a table: [", section.name, "]"));
-      given = to_settings(recipe.path, *node->as_table());
-    }
-    recipe.*section.field = section.rules ? nn::checked_settings(given, *section.rules, text("[", section.name, "]")) : given;
-  }
-  if (const toml::node* node = root.get("layer")) {
-    const Settings::Value list = to_value(recipe.path, "layer", *node);
-    if (!std::holds_alternative<std::vector<Settings>>(list)) throw UsageError(site_at(recipe.path, *node), "layers are written as [[layer]] tables");
-    recipe.layers = std::get<std::vector<Settings>>(list);
-  }
+void fill(Settings& section, std::string_view kind) {
+  if (!section.has("kind")) section.set("kind", std::string(kind), section.at());
+}
+
+void check_precision(const Recipe& recipe) {
+  const std::vector<std::string> known{"auto", "f32", "bf16"};
+  const std::string& word = recipe.train.word("precision");
+  if (std::ranges::find(known, word) == known.end())
+    nn::fail_unknown_kind(recipe.train.at("precision"), "precision", word, known);
+}
+
+void check_loss(const Recipe& recipe, const TaskKind& task) {
+  const nn::Loss loss = recipe.make_loss();
+  if (!task.classes && loss.target() == nn::Target::labels)
+    throw UsageError(recipe.loss.at("kind"), text("the task '", task.name, "' predicts numbers, but the loss '",
+                                                  loss.name(), "' compares with classes; did you mean '",
+                                                  task.default_loss, "'?"));
+}
+
+void check_source(const Recipe& recipe) {
+  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "table"};
+  std::vector<std::string> given;
+  for (const std::string& source : sources)
+    if (!recipe.data.word(source).empty()) given.push_back(source);
+  if (given.size() != 1)
+    throw UsageError(recipe.data.at(), text("[data] needs one of ", join(sources, ", "), "; it has ",
+                                            given.empty() ? "none" : join(given, " and ")));
+  const bool table = given[0] == "csv" || given[0] == "table";
+  if (table && recipe.data.word("target").empty())
+    throw UsageError(recipe.data.at(), text("[data] with '", given[0], "' needs 'target', the column to predict"));
+  recipe.ignored_columns();
+}
+
+Settings without_kind(const Settings& settings) {
+  static constexpr std::string_view kind[] = {"kind"};
+  return settings.without(kind);
+}
+
+optim::ScheduleMaker schedule_of(const Recipe& recipe) {
+  return nn::make_kind(optim::schedule_kinds(), "schedule", recipe.schedule.word("kind"), without_kind(recipe.schedule));
+}
+
+// Makes everything once, for its checks.
+void check(const Recipe& recipe) {
+  if (recipe.layers.empty())
+    throw UsageError(recipe.data.at(),
+                     "the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ]");
+  recipe.net();
+  check_loss(recipe, find_task(recipe.task));
+  recipe.make_optimizer();
+  schedule_of(recipe)({});
+  check_precision(recipe);
+  check_source(recipe);
+}
+
+Recipe recipe_from(const TomlRecipe& toml, const std::filesystem::path& path) {
+  Recipe recipe;
+  recipe.path = path;
+  recipe.base = path.parent_path();
+  recipe.text = toml.text;
+  reject_unknown(toml.root);
+  recipe.task = toml.root.has("task") ? toml.root.word("task") : "classify";
+  const TaskKind& task = find_task(recipe.task, toml.root.at("task"));
+  if (toml.root.has("layers")) recipe.layers = toml.root.list("layers");
+  for (const Section& section : sections) read_section(recipe, toml.root, section);
+  fill(recipe.loss, task.default_loss);
+  fill(recipe.optimizer, "adamw");
+  fill(recipe.schedule, "constant");
+  check(recipe);
+  return recipe;
 }
 
 }  // namespace
 
-Recipe parse_recipe(const std::string& source, const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  Recipe recipe;
-  recipe.path = path;
-  toml::table root;
-  try {
-    root = toml::parse(source, path.string());
-  } catch (const toml::parse_error& error) {
-    throw UsageError(nn::site_of(path.string(), error.source().begin.line), std::string(error.description()));
+nn::Sequential Recipe::net() const { return nn::make_net(layers); }
+nn::Loss Recipe::make_loss() const { return nn::make_loss(loss.word("kind"), without_kind(loss)); }
+optim::Optimizer Recipe::make_optimizer() const {
+  return optim::make_optimizer(optimizer.word("kind"), without_kind(optimizer));
+}
+
+nn::Precision Recipe::precision() const {
+  const std::string& word = train.word("precision");
+  return word == "f32" ? nn::Precision::f32 : word == "bf16" ? nn::Precision::bf16 : nn::Precision::automatic;
+}
+
+std::vector<std::string> Recipe::ignored_columns() const {
+  std::vector<std::string> out;
+  for (const Settings& item : data.list("ignore")) {
+    const Settings::Item* value = item.find("value");
+    if (value == nullptr || !std::holds_alternative<std::string>(value->value))
+      throw UsageError(data.at("ignore"), "[data]: 'ignore' must be a list of words, the columns' names");
+    out.push_back(std::get<std::string>(value->value));
   }
-  for (const std::string& assignment : overrides) apply_override(root, assignment);
-  read_top(recipe, root);
-  read_sections(recipe, root);
-  std::ostringstream out;
-  out << root;
-  recipe.text = overrides.empty() ? source : out.str();
+  return out;
+}
+
+train::FitOptions Recipe::fit_options() const {
+  train::FitOptions out;
+  out.epochs = train.integer("epochs");
+  out.batch_size = train.integer("batch_size");
+  out.seed = seed();
+  out.precision = precision();
+  out.schedule = schedule_of(*this);
+  out.regularization = {train.number("l1"), train.number("l2")};
+  out.clip = {train.number("clip_value"), train.number("clip_norm")};
+  out.average = train.number("average");
+  out.monitor = train.word("monitor");
+  out.patience = train.integer("patience");
+  out.keep_best = train.flag("keep_best");
+  const data::AugmentOptions distort{.shift = augment.number("shift"),
+                                     .rotate = augment.number("rotate"),
+                                     .scale = augment.number("scale"),
+                                     .shear = augment.number("shear"),
+                                     .elastic_alpha = augment.number("elastic_alpha"),
+                                     .elastic_sigma = augment.number("elastic_sigma")};
+  if (distort.any()) out.augment = distort;
+  out.data_threads = static_cast<int>(train.integer("data_threads"));
+  out.drop_last = train.flag("drop_last");
+  out.top_k = train.integer("top_k");
+  out.record_every = train.integer("record_every");
+  out.checkpoint_seconds = train.number("checkpoint_seconds");
+  return out;
+}
+
+Recipe parse_recipe(const std::string& source, const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides) {
+  Recipe recipe = recipe_from(parse_toml(source, path, {}), path);
+  std::vector<std::string> so_far;
+  for (const std::string& assignment : overrides) {
+    so_far.push_back(assignment);
+    try {
+      recipe = recipe_from(parse_toml(source, path, so_far), path);
+    } catch (const UsageError& error) {
+      throw UsageError(text("--set ", assignment, ": ", error.what()));
+    }
+  }
   return recipe;
 }
 
 Recipe read_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  std::ifstream file(path);
+  std::ifstream file(path, std::ios::binary);
+  const std::string source{std::istreambuf_iterator<char>(file), {}};
   if (!file) throw UsageError(text("the recipe ", path.string(), " cannot be read"));
-  return parse_recipe({std::istreambuf_iterator<char>(file), {}}, path, overrides);
+  return parse_recipe(source, path, overrides);
 }
-
-namespace {
-
-// Every leaf of a table with its dotted key, as text.
-void flatten(const toml::node& node, const std::string& key, std::vector<std::pair<std::string, std::string>>& out) {
-  const std::string dot = key.empty() ? "" : key + ".";
-  if (const toml::table* table = node.as_table()) {
-    for (const auto& [name, inner] : *table) flatten(inner, dot + std::string(name.str()), out);
-  } else if (const toml::array* array = node.as_array()) {
-    for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), dot + std::to_string(i), out);
-  } else {
-    std::ostringstream value;
-    node.visit([&](const auto& leaf) { value << leaf; });
-    out.emplace_back(key, value.str());
-  }
-}
-
-}  // namespace
 
 std::string first_difference(const Recipe& run, const Recipe& now) {
-  std::vector<std::pair<std::string, std::string>> before, after;
-  flatten(toml::parse(run.text), "", before);
-  flatten(toml::parse(now.text), "", after);
-  const auto value_in = [](const auto& list, const std::string& key) {
-    const auto at = std::ranges::find(list, key, &std::pair<std::string, std::string>::first);
-    return at == list.end() ? std::string("not set") : at->second;
+  static constexpr std::string_view harmless[] = {"train.threads", "train.data_threads", "train.checkpoint_seconds"};
+  const auto before = parse_toml(run.text, run.path, {}).leaves, after = parse_toml(now.text, now.path, {}).leaves;
+  const auto value_in = [](const auto& leaves, const std::string& key) {
+    const auto at = std::ranges::find(leaves, key, [](const auto& leaf) { return leaf.first; });
+    return at == leaves.end() ? std::string("not set") : at->second;
   };
-  for (const auto& [key, value] : before)
-    if (value_in(after, key) != value) return text(key, " is ", value, " in the run and ", value_in(after, key), " now");
-  for (const auto& [key, value] : after)
-    if (value_in(before, key) != value) return text(key, " is not set in the run and ", value, " now");
+  for (const auto* leaves : {&before, &after})
+    for (const auto& [key, value] : *leaves) {
+      if (std::ranges::find(harmless, key) != std::end(harmless)) continue;
+      const std::string was = value_in(before, key), is = value_in(after, key);
+      if (was != is) return text(key, " is ", was, " in the run and ", is, " now");
+    }
   return "";
+}
+
+std::span<const RecipeSection> recipe_sections() {
+  static const std::vector<SettingRule> data = rules_of(data_settings()), train = rules_of(train_settings()),
+                                        augment = rules_of(augment_settings());
+  static const RecipeSection all[] = {{"data", data}, {"train", train}, {"augment", augment}};
+  return all;
 }
 
 }  // namespace descent::tasks

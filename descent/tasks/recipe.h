@@ -1,29 +1,64 @@
-// Recipes: what to train, on what, how, as one TOML file.
+// Recipes: what to train, on what and how, as one TOML file.
+//
+//   task = "classify"                               # or "regress"
+//   layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
+//   [data]       name = "mnist"                     # or csv, npz, idx, table: see recipe_sections()
+//   [loss]       kind = "cross_entropy"
+//   [optimizer]  kind = "adamw", learning_rate = 0.001
+//   [schedule]   kind = "cosine"
+//   [train]      epochs = 10, batch_size = 128, seed = 0 ...
+//   [augment]    shift = 2 ...
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "descent/nn/settings.h"
+#include "descent/nn/losses.h"
+#include "descent/nn/sequential.h"
+#include "descent/optim/optimizer.h"
+#include "descent/optim/schedules.h"
+#include "descent/train/trainer.h"
 
 namespace descent::tasks {
 
+// Everything checked: sections with their defaults filled in, and each kind and setting known.
 struct Recipe {
-  std::filesystem::path path;   // where it was read from; relative data paths start there
-  std::string text;             // as it is used, overrides included: what a run keeps
-  std::string task;             // "classify" or "regress"
-  nn::Settings data, loss, optimizer, schedule, train, augment;
+  std::filesystem::path path;  // where it was read from, as errors call it
+  std::filesystem::path base;  // the folder that relative paths of data count from
+  std::string text;            // TOML, with the overrides in it: what a run keeps
+  std::string task;
+  nn::Settings data, loss, optimizer, schedule, train, augment;  // the middle three still have their `kind`
   std::vector<nn::Settings> layers;
+
+  nn::Sequential net() const;  // made anew at each call
+  nn::Loss make_loss() const;
+  optim::Optimizer make_optimizer() const;
+
+  // What [train], [schedule] and [augment] say; without data, directory and progress.
+  train::FitOptions fit_options() const;
+
+  nn::Precision precision() const;
+  uint64_t seed() const { return static_cast<uint64_t>(train.integer("seed")); }
+  std::vector<std::string> ignored_columns() const;
 };
 
 // Reads and checks everything that can be checked without data. Each override is KEY=VALUE with a dotted key
-// ("train.epochs=3", "layer.1.features=64") and a TOML value. Fails with UsageError naming file, line and key, and the
-// nearest known key where one is unknown.
+// ("train.epochs=3", "layers.1.features=64") and a TOML value; a bare word is a string. Fails with UsageError naming
+// file, line and key (or the override), and the nearest known name where one is unknown.
 Recipe read_recipe(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
-Recipe parse_recipe(const std::string& text, const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+Recipe parse_recipe(const std::string& text, const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides = {});
 
-// The first key in which two recipes differ, "train.batch_size is 128 in the run and 64 now"; "" if they say the same.
+// The first key in which two recipes differ, but for those that change no result: "train.batch_size is 128 in the run
+// and 64 now"; "" if they say the same.
 std::string first_difference(const Recipe& run, const Recipe& now);
+
+// The sections whose settings are not those of a kind (data, train, augment), with their rules: for documentation.
+struct RecipeSection {
+  std::string_view name;
+  std::span<const nn::SettingRule> rules;
+};
+std::span<const RecipeSection> recipe_sections();
 
 }  // namespace descent::tasks

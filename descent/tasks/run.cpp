@@ -1,138 +1,184 @@
 #include "descent/tasks/run.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "descent/data/catalogue.h"
-#include "descent/data/csv.h"
+#include "descent/base/text.h"
+#include "descent/base/threads.h"
+#include "descent/io/atomic_file.h"
 #include "descent/io/checkpoint.h"
-#include "descent/nn/layers.h"
-#include "descent/nn/make_layer.h"
-#include "descent/nn/sequential.h"
-#include "descent/optim/optimizer.h"
+#include "descent/runtime/backend.h"
+#include "descent/tasks/run_net.h"
+#include "descent/tasks/separable.h"
 
 namespace descent::tasks {
 
-using nlohmann::json;
-
-std::string Preprocess::to_json() const {
-  json out{{"classes", classes}, {"input", input}};
-  if (normalizer) out["normalizer"] = json::parse(normalizer->to_json());
-  if (encoder) out["encoder"] = json::parse(encoder->to_json());
-  return out.dump(2);
-}
-
-Preprocess Preprocess::from_json(const std::string& source) {
-  const json in = json::parse(source);
-  Preprocess out;
-  out.classes = in.at("classes").get<std::vector<std::string>>();
-  out.input = in.at("input").get<std::vector<int64_t>>();
-  if (in.contains("normalizer")) out.normalizer = data::Normalizer::from_json(in.at("normalizer").dump());
-  if (in.contains("encoder")) out.encoder = data::TableEncoder::from_json(in.at("encoder").dump());
-  return out;
-}
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::string kind_of(const nn::Settings& settings) { return settings.word("kind"); }
-
-nn::Settings without_kind(const nn::Settings& settings) {
-  static constexpr std::string_view names[] = {"kind"};
-  return settings.without(names);
+std::string content(const fs::path& path) {
+  const std::vector<std::byte> bytes = io::read_file(path, uint64_t{1} << 28);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-struct Examples {
-  data::Splits splits;
-  Preprocess preprocess;
-};
+bool holds_run(const fs::path& directory) { return fs::exists(directory / "run.json"); }
 
-data::TargetKind target_kind(const Recipe& recipe) { return recipe.task == "regress" ? data::TargetKind::number : data::TargetKind::classes; }
-
-Examples encoded(const Recipe& recipe, const data::Table& table) {
-  const nn::Settings& settings = recipe.data;
-  data::EncodedTable made = data::encode_splits(table, {.target = settings.word("target"), .kind = target_kind(recipe)},
-                                                {settings.number("validation"), settings.number("test")}, static_cast<uint64_t>(recipe.train.integer("seed")));
-  return {std::move(made.splits), {.encoder = std::move(made.encoder)}};
+void require_run(const fs::path& directory) {
+  if (!holds_run(directory)) throw UsageError(text(directory.string(), " holds no run: it has no run.json"));
 }
 
-Examples load_data(const Recipe& recipe) {
-  const nn::Settings& settings = recipe.data;
-  const std::string &name = settings.word("name"), &csv = settings.word("csv"), &rows = settings.word("rows");
-  if (!rows.empty()) return encoded(recipe, data::parse_csv(rows, recipe.path.string() + " [data] rows"));
-  if (!csv.empty()) return encoded(recipe, data::read_csv(recipe.path.parent_path() / csv));
-  const data::catalogue::Division division{settings.number("validation"), settings.number("test"), static_cast<uint64_t>(recipe.train.integer("seed"))};
-  if (data::catalogue::find(name).kind == data::catalogue::Kind::table) {
-    data::EncodedTable made = data::catalogue::load_encoded(name, division);
-    return {std::move(made.splits), {.encoder = std::move(made.encoder)}};
+// run.json last: it says that the other files are there.
+void write_run_files(const fs::path& directory, const Experiment& experiment) {
+  std::error_code problem;
+  fs::create_directories(directory, problem);
+  if (problem) fail(text("cannot make the run's directory ", directory.string(), ": ", problem.message()));
+  io::write_file(directory / "recipe.toml", experiment.recipe.text);
+  io::write_file(directory / "preprocess.json", experiment.preprocess.to_json());
+  const Json run{{"descent", DESCENT_VERSION},
+                 {"recipe", experiment.recipe.path.string()},
+                 {"base", fs::absolute(experiment.recipe.base).lexically_normal().string()},
+                 {"threads", thread_count()},
+                 {"device", default_backend().describe()}};
+  io::write_file(directory / "run.json", run.dump(1) + "\n");
+}
+
+Json run_facts(const fs::path& directory) {
+  try {
+    return Json::parse(content(directory / "run.json"));
+  } catch (const nlohmann::json::exception& problem) {
+    fail(text((directory / "run.json").string(), " cannot be read: ", problem.what()));
   }
-  Examples out{data::catalogue::load(name, division), {}};
-  out.preprocess.normalizer = data::Normalizer::fit(out.splits.train.inputs);
+}
+
+void check_directory(const Recipe& recipe, const RunOptions& options) {
+  const fs::path& directory = options.directory;
+  if (!options.resume) {
+    if (holds_run(directory))
+      throw UsageError(text(directory.string(), " holds a run already; go on with it by --resume ", directory.string(),
+                            ", or choose another folder"));
+    return;
+  }
+  require_run(directory);
+  const std::string difference = first_difference(recipe_of_run(directory), recipe);
+  if (!difference.empty())
+    throw UsageError(text(directory.string(), " cannot go on with a changed recipe: ", difference));
+}
+
+Json to_json(const train::Figures& figures) {
+  Json out = Json::object();
+  for (const auto& [name, value] : figures) out[name] = value;
   return out;
 }
 
-// The part of the recipe that says how long, how fast and how careful.
-train::FitOptions fit_options(const Recipe& recipe, nn::Precision precision) {
-  const nn::Settings& train = recipe.train;
-  train::FitOptions out;
-  out.epochs = train.integer("epochs");
-  out.batch_size = train.integer("batch_size");
-  out.seed = static_cast<uint64_t>(train.integer("seed"));
-  out.patience = train.integer("patience");
-  out.precision = precision;
-  out.minimize.clip = {train.number("clip_value"), train.number("clip_norm")};
-  out.minimize.regularization = {train.number("l1"), train.number("l2")};
-  out.average = train.number("average");
-  out.data_threads = static_cast<int>(train.integer("data_threads"));
-  out.record_every = train.integer("record_every");
-  if (recipe.schedule.has("kind"))
-    out.schedule = [schedule = recipe.schedule](optim::RunLength length) { return optim::make_schedule(kind_of(schedule), without_kind(schedule), length); };
-  data::AugmentOptions augment{.shift = recipe.augment.number("shift"), .rotate = recipe.augment.number("rotate"), .scale = recipe.augment.number("scale"),
-                               .shear = recipe.augment.number("shear"), .elastic_alpha = recipe.augment.number("elastic_alpha"),
-                               .elastic_sigma = recipe.augment.number("elastic_sigma")};
-  if (augment.any()) out.augment = augment;
-  return out;
+train::Figures judge(train::Evaluator& evaluator, const data::Dataset& part) {
+  return part.size() > 0 && part.targets ? evaluator(part).figures : train::Figures{};
 }
 
-train::Trainer make_trainer(const Recipe& recipe, const Preprocess& preprocess) {
-  const std::string fallback = recipe.task == "regress" ? "mean_squared_error" : "cross_entropy";
-  nn::Loss loss = nn::make_loss(recipe.loss.has("kind") ? kind_of(recipe.loss) : fallback, without_kind(recipe.loss));
-  return {make_run_net(recipe, preprocess), std::move(loss), optim::make_optimizer(recipe.optimizer.has("kind") ? kind_of(recipe.optimizer) : "adamw", without_kind(recipe.optimizer))};
+void write_results(const RunResult& result, const nn::Module& net) {
+  io::save_safetensors(result.directory / "weights.safetensors",
+                       {train::weights_of(net), {{"weights_sha256", result.report.weights_sha256}}});
+  io::write_file(result.directory / "report.json", result.to_json() + "\n");
 }
 
 }  // namespace
 
-data::Splits load_splits(const Recipe& recipe) { return load_data(recipe).splits; }
-
-nn::ModulePtr make_run_net(const Recipe& recipe, const Preprocess& preprocess) {
-  std::vector<nn::Layer> layers;
-  if (preprocess.normalizer && recipe.data.flag("normalize"))
-    layers.emplace_back("normalize", nn::Layer(nn::Normalize(preprocess.normalizer->scale, preprocess.normalizer->shift)));
-  layers.emplace_back("net", nn::Layer(nn::make_net(recipe.layers)));
-  return std::make_shared<nn::Sequential>(std::move(layers));
+RunResult train_run(const Recipe& recipe, const RunOptions& options) {
+  check_directory(recipe, options);
+  Experiment experiment = prepare(recipe);
+  if (!options.resume) write_run_files(options.directory, experiment);
+  train::FitOptions fit = experiment.fit_options();
+  fit.directory = options.directory;
+  fit.resume = options.resume;
+  fit.progress = options.progress;
+  train::Trainer trainer(*experiment.net, experiment.loss, experiment.optimizer);
+  RunResult result{.directory = options.directory};
+  result.report = trainer.fit(experiment.splits.train, fit);
+  train::Evaluator evaluator(*experiment.net, experiment.loss, experiment.evaluate_options());
+  result.train = judge(evaluator, experiment.splits.train);
+  result.validation = judge(evaluator, experiment.splits.validation);
+  result.test = judge(evaluator, experiment.splits.test);
+  if (const std::string note = separability_note(experiment, result.train); !note.empty()) result.notes.push_back(note);
+  if (result.report.outcome != train::Outcome::interrupted) write_results(result, *experiment.net);
+  return result;
 }
 
-Prepared prepare(const Recipe& recipe, nn::Precision precision) {
-  if (recipe.layers.empty()) throw UsageError(nn::site_of(recipe.path.string(), 1), "the recipe has no [[layer]]");
-  Examples examples = load_data(recipe);
-  examples.preprocess.classes = examples.splits.train.classes;
-  const Shape& shape = examples.splits.train.inputs.shape();
-  examples.preprocess.input = {shape.begin() + 1, shape.end()};
-  train::FitOptions options = fit_options(recipe, precision);
-  options.validation = examples.splits.validation;
-  train::Trainer trainer = make_trainer(recipe, examples.preprocess);
-  return {recipe, std::move(examples.preprocess), std::move(examples.splits), std::move(trainer), std::move(options)};
+std::string RunResult::to_json() const {
+  Json out{{"run", directory.string()},
+           {"seed", report.seed},
+           {"outcome", to_text(report.outcome)},
+           {"epochs", report.epochs},
+           {"steps", report.steps},
+           {"seconds", report.seconds},
+           {"samples_per_second", report.samples_per_second},
+           {"precision", report.precision},
+           {"threads", thread_count()},
+           {"best_epoch", report.best_epoch},
+           {"train", tasks::to_json(train)},
+           {"validation", tasks::to_json(validation)},
+           {"test", tasks::to_json(test)},
+           {"notes", notes},
+           {"warnings", report.warnings},
+           {"weights_sha256", report.weights_sha256}};
+  return out.dump();
 }
 
-Loaded load_run(const std::filesystem::path& directory) {
-  Recipe recipe = read_recipe(directory / "recipe.toml");
-  std::ifstream file(directory / "preprocess.json");
-  if (!file) fail(text(directory.string(), " is not a run: it has no preprocess.json"));
-  Preprocess preprocess = Preprocess::from_json({std::istreambuf_iterator<char>(file), {}});
-  train::Trainer trainer = make_trainer(recipe, preprocess);
-  std::vector<int64_t> shape{1};
-  shape.insert(shape.end(), preprocess.input.begin(), preprocess.input.end());
-  trainer.load(io::load_newest_good(directory, {"best", "last", "previous"}).checkpoint.tensors, {preprocess.normalizer ? DType::u8 : DType::f32, Shape(shape)});
-  return {std::move(recipe), std::move(preprocess), std::move(trainer)};
+Recipe recipe_of_run(const fs::path& directory, const std::vector<std::string>& overrides) {
+  require_run(directory);
+  Recipe recipe = parse_recipe(content(directory / "recipe.toml"), directory / "recipe.toml", overrides);
+  recipe.base = run_facts(directory).value("base", "");
+  return recipe;
+}
+
+int threads_of_run(const fs::path& directory) {
+  require_run(directory);
+  return run_facts(directory).value("threads", 0);
+}
+
+// --- a trained run ---
+
+namespace {
+
+struct Weights {
+  io::NamedArrays arrays;
+  fs::path path;
+};
+
+// The end's, or the best's, or the last checkpoint's.
+Weights find_weights(const fs::path& directory) {
+  const fs::path end = directory / "weights.safetensors";
+  if (fs::exists(end)) return {io::load_safetensors(end).tensors, end};
+  for (const char* name : {"best", "last", "previous"})
+    if (fs::exists(directory / text(name, ".safetensors"))) {
+      io::LoadedCheckpoint loaded = io::load_newest_good(directory, {"best", "last", "previous"});
+      return {std::move(loaded.checkpoint.tensors), loaded.path};
+    }
+  fail(text(directory.string(), " has no weights yet: its training did not come to a checkpoint"));
+}
+
+}  // namespace
+
+train::EvaluateOptions Run::evaluate_options() const {
+  return {.precision = recipe.precision(), .unit = error_unit(preprocess), .top_k = recipe.train.integer("top_k")};
+}
+
+data::Dataset Run::examples(const std::string& what) const {
+  if (what != "train" && what != "validation" && what != "test") return load_examples_like(preprocess, task(), what);
+  const data::Splits splits = load_examples(recipe).splits;
+  data::Dataset part = what == "train" ? splits.train : what == "validation" ? splits.validation : splits.test;
+  if (part.size() == 0) throw UsageError(text("the run's data have no ", what, " part"));
+  return part;
+}
+
+Run load_run(const fs::path& directory) {
+  Recipe recipe = recipe_of_run(directory);
+  Preprocess preprocess = Preprocess::from_json(content(directory / "preprocess.json"));
+  std::shared_ptr<nn::Module> net = make_run_net(recipe, preprocess);
+  nn::make_parameters(*net, preprocess.batch(1), 0);
+  const Weights weights = find_weights(directory);
+  train::fill_states(nn::all_states(*net), weights.arrays, weights.path.string(), false);
+  nn::Loss loss = recipe.make_loss();
+  return {directory, std::move(recipe), std::move(preprocess), std::move(net), std::move(loss), weights.path.string()};
 }
 
 }  // namespace descent::tasks

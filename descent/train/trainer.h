@@ -1,104 +1,113 @@
 // The training loop: epochs of batches, validation, checkpoints, early stopping, exact resume. There is one; tasks bring
 // data, nets and losses to it.
+//
+//   train::Trainer trainer{net, nn::cross_entropy, optim::AdamW{.learning_rate = 1e-3}};
+//   train::Report report = trainer.fit(digits.train, {.epochs = 10, .validation = digits.test});
 #pragma once
 
-#include <atomic>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <optional>
 
-#include "descent/data/batches.h"
-#include "descent/nn/function.h"
-#include "descent/nn/losses.h"
-#include "descent/nn/module.h"
-#include "descent/optim/minimize.h"
+#include "descent/io/safetensors.h"
 #include "descent/optim/schedules.h"
+#include "descent/train/evaluate.h"
+#include "descent/train/progress.h"
+#include "descent/train/step.h"
 
 namespace descent::train {
-
-// What an evaluation gives: "loss" and what the loss names as its metric ("accuracy", "rmse" ...), by name.
-using Scores = std::map<std::string, double>;
-
-struct Progress {
-  int64_t epoch = 0, epochs = 0;     // from 0
-  int64_t batch = 0, batches = 0;    // done in this epoch, of all
-  int64_t step = 0;                  // done in the run
-  double loss = 0;                   // mean over the epoch so far
-  double metric = 0;                 // likewise (accuracy), NaN if the loss has none
-  double samples_per_second = 0;
-  double seconds_left = 0;
-  std::optional<Scores> validation = {};  // at the end of an epoch
-};
 
 struct FitOptions {
   int64_t epochs = 10;
   int64_t batch_size = 128;
-  data::Dataset validation = {};           // no rows: none
-  uint64_t seed = 0;                       // of initial values, dropout, the order of the examples, augmentation
+  data::Dataset validation = {};  // judged after each epoch; no rows: none
+  uint64_t seed = 0;              // of initial values, dropout, the order of the examples, augmentation
   nn::Precision precision = nn::Precision::automatic;
-  std::function<optim::Schedule(optim::RunLength)> schedule = {};
-  optim::MinimizeOptions minimize = {};
-  double average = 0;                      // decay of a moving average of the weights; 0: none
+  std::function<optim::Schedule(const optim::RunLength&)> schedule = {};  // none: constant
+  optim::Regularization regularization = {};
+  optim::Clip clip = {};
+  double average = 0;  // decay of a moving average of the weights, which is then what is judged and kept; 0: none
+
+  std::string monitor = {};  // the validation's figure that tells the best epoch; by default the loss's metric
+  int64_t patience = 0;      // epochs without a new best before the run stops; 0: never
+  bool keep_best = true;     // at the end the net has the weights of the best validation, if there were any
+
   std::optional<data::AugmentOptions> augment = {};
-  int data_threads = 1;
-  int64_t patience = 0;                    // epochs without a better validation before the run stops; 0: never
-  std::filesystem::path directory = {};    // of checkpoints and metrics.jsonl; empty: none are written
-  double checkpoint_seconds = 60;          // at most this long between two, beside one at the end of each epoch
-  bool resume = false;                     // go on from the directory's newest good checkpoint
-  int64_t record_every = 100;              // steps between two lines of metrics.jsonl with each layer's gradients
-  std::function<void(const Progress&)> progress = {};
+  int data_threads = 1;    // in the background
+  bool drop_last = false;  // leave out an epoch's last, smaller batch
+
+  double unit = 1;    // of errors of numbers: the deviation that the targets were divided by
+  int64_t top_k = 0;  // see EvaluateOptions
+
+  int64_t record_every = 100;  // steps between two records of the layers' gradients; 0: none
+  std::filesystem::path directory = {};  // for metrics.jsonl and checkpoints (see run_files.h); empty: none are written
+  bool resume = false;  // go on from the directory's newest good checkpoint, as if the run had never stopped; without
+                        // one, begin
+  double checkpoint_seconds = 30;  // at most this long between two checkpoints; epochs that take a tenth of it are
+                                   // followed by one, too
+  bool catch_signals = true;       // SIGINT and SIGTERM end the run after the step, saved; a second one at once
+  std::shared_ptr<Progress> progress = progress_on_stderr();  // none: silent
 };
+
+// The part of the options that a step is made of.
+StepOptions step_options_of(const FitOptions& options);
+
+enum class Outcome { finished, stopped_early, interrupted };
+std::string to_text(Outcome outcome);
 
 struct Report {
-  int64_t epochs = 0, steps = 0;           // done, resumed ones included
-  double seconds = 0;                      // of this call
-  double samples_per_second = 0;
-  bool stopped_early = false, interrupted = false;
-  Scores train, validation, best;          // of the last epoch; of the best epoch's validation
-  std::string precision;
+  Outcome outcome = Outcome::finished;
+  int64_t epochs = 0, steps = 0;  // done, those of earlier parts of a resumed run included
+  double seconds = 0;             // likewise
+  double samples_per_second = 0;  // while training, of this call
+  uint64_t seed = 0;
+  std::string precision;             // "f32" or "bf16": of matrix products
+  Figures train;                     // means over the last epoch's own steps
+  Figures validation;                // of the weights that the net now has; empty without a validation part
+  int64_t best_epoch = 0;            // whose weights these are, from 1; 0 if they are the last
+  std::vector<EpochFigures> history;  // of this call
+  std::vector<std::string> warnings;  // about the gradients' health
+  std::string weights_sha256;         // of the net's states by name
 };
 
-// Thrown at the first loss that is not a number: the step, the layer where it first appeared, what to try.
+// The loss, or a weight, is no finite number any more. The sentence says in which step, where it first appeared, and
+// what to try; the net has the weights from before that step, and the checkpoints are older.
 class Diverged : public Error {
  public:
   using Error::Error;
 };
 
-// Asks every running fit() to finish its step, save and return (a handler of SIGINT may call it).
-void request_stop();
-
 class Trainer {
  public:
-  Trainer(nn::ModulePtr net, nn::Loss loss, optim::Optimizer optimizer);
-  template <std::derived_from<nn::Module> T>
-  Trainer(T net, nn::Loss loss, optim::Optimizer optimizer)
-      : Trainer(std::make_shared<T>(std::move(net)), std::move(loss), std::move(optimizer)) {}
+  // Refers to the net: it must outlive the trainer.
+  Trainer(nn::Module& net, nn::Loss loss, optim::Optimizer optimizer)
+      : net_(net), loss_(std::move(loss)), optimizer_(std::move(optimizer)) {}
 
-  Report fit(const data::Dataset& train, const FitOptions& options);
+  // Trains on the data. The same data, options and number of threads give the same weights, bit for bit, however often
+  // the run was stopped and resumed. Fails with Diverged, or with one sentence if options and data do not fit or a
+  // checkpoint cannot be written or read.
+  Report fit(const data::Dataset& training, const FitOptions& options = {});
 
-  // Over all rows, in large batches, without dropout.
-  Scores evaluate(const data::Dataset& data, nn::Precision precision = nn::Precision::automatic);
+  Evaluation evaluate(const data::Dataset& data, EvaluateOptions options = {}) {
+    return train::evaluate(net_, loss_, data, options);
+  }
 
-  // The net's outputs f32 [N, ...] for inputs [N, ...].
-  Array predict(const Array& inputs, nn::Precision precision = nn::Precision::automatic);
-
-  // The program of fit()'s step on full batches; `observe` sees each stage of its making.
-  Program compiled(const data::Dataset& train, const FitOptions& options, std::function<void(std::string_view, const std::string&)> observe);
-
-  nn::Module& net() { return *net_; }
+  nn::Module& net() { return net_; }
   const nn::Loss& loss() const { return loss_; }
-
-  // Every state of the net by name (parameters, normalisation).
-  std::vector<std::pair<std::string, Array>> weights() const;
-
-  // Makes the net's states for inputs of this type and fills them. Fails if one is missing or of another type.
-  void load(const std::vector<std::pair<std::string, Array>>& tensors, const Type& input);
+  optim::Optimizer& optimizer() { return optimizer_; }
 
  private:
-  nn::ModulePtr net_;
+  nn::Module& net_;
   nn::Loss loss_;
   optim::Optimizer optimizer_;
 };
+
+// The net's states by name, in the order in which they were made: its weights as files hold them.
+io::NamedArrays weights_of(const nn::Module& net);
+
+// Fills states from arrays of the same names. Fails naming the first that is missing or of another type; `source` says
+// where the arrays come from. `exactly`: more arrays than states fail, too.
+void fill_states(const std::vector<nn::StatePtr>& states, const io::NamedArrays& arrays, const std::string& source,
+                 bool exactly = true);
 
 }  // namespace descent::train

@@ -1,0 +1,198 @@
+#include "descent/tasks/examples.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "descent/base/text.h"
+#include "descent/data/catalogue.h"
+#include "descent/data/csv.h"
+#include "descent/data/idx.h"
+#include "descent/data/npz.h"
+
+namespace descent::tasks {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+Type Preprocess::batch(int64_t rows) const {
+  Shape shape{rows};
+  for (const int64_t size : input.shape) shape.push_back(size);
+  return {input.dtype, shape};
+}
+
+std::string Preprocess::to_json() const {
+  Json out{{"input", {{"dtype", to_text(input.dtype)}, {"shape", input.shape.to_vector()}}}, {"classes", classes}};
+  if (normalizer) out["normalizer"] = Json::parse(normalizer->to_json());
+  if (encoder) out["encoder"] = Json::parse(encoder->to_json());
+  return out.dump(1) + "\n";
+}
+
+Preprocess Preprocess::from_json(const std::string& stored) {
+  try {
+    const Json in = Json::parse(stored);
+    Preprocess out;
+    out.classes = in.at("classes").get<std::vector<std::string>>();
+    const auto dtype = dtype_from_text(in.at("input").at("dtype").get<std::string>());
+    const auto sizes = in.at("input").at("shape").get<std::vector<int64_t>>();
+    const bool sound = dtype && static_cast<int>(sizes.size()) < Shape::max_rank &&
+                       std::ranges::all_of(sizes, [](int64_t size) { return size > 0 && size < (int64_t{1} << 31); });
+    if (!sound) fail("the stored preprocessing has an impossible input type");
+    out.input = {*dtype, Shape(sizes)};
+    if (in.contains("normalizer")) out.normalizer = data::Normalizer::from_json(in.at("normalizer").dump());
+    if (in.contains("encoder")) out.encoder = data::TableEncoder::from_json(in.at("encoder").dump());
+    return out;
+  } catch (const nlohmann::json::exception& problem) {
+    fail(text("the stored preprocessing cannot be read: ", problem.what()));
+  }
+}
+
+namespace {
+
+bool is_image(const Array& inputs) { return inputs.shape().rank() >= 3; }
+
+// Each feature of f32 [N,F] to mean 0 and deviation 1.
+data::Normalizer fit_features(const Array& inputs) {
+  const int64_t rows = inputs.shape()[0], features = inputs.shape()[1];
+  const std::span<const float> values = inputs.as<float>();
+  data::Normalizer out;
+  for (int64_t f = 0; f < features; ++f) {
+    double sum = 0, squares = 0;
+    for (int64_t row = 0; row < rows; ++row) sum += values[row * features + f];
+    const double mean = sum / static_cast<double>(rows);
+    for (int64_t row = 0; row < rows; ++row) squares += std::pow(values[row * features + f] - mean, 2);
+    const double deviation = std::sqrt(squares / static_cast<double>(rows));
+    const double divisor = deviation > 1e-6 * std::abs(mean) ? deviation : 1;
+    out.scale.push_back(static_cast<float>(1 / divisor));
+    out.shift.push_back(static_cast<float>(-mean / divisor));
+  }
+  return out;
+}
+
+std::optional<data::Normalizer> fit_normalizer(const Array& inputs) {
+  if (is_image(inputs)) return data::Normalizer::fit(inputs);
+  if (inputs.shape().rank() == 2 && inputs.dtype() == DType::f32) return fit_features(inputs);
+  return std::nullopt;
+}
+
+data::Fractions fractions(const Recipe& recipe) {
+  return {recipe.data.number("validation"), recipe.data.number("test")};
+}
+
+// What was read from a file of arrays: divided where it is not yet, and normalised.
+Examples of_arrays(const Recipe& recipe, data::Splits splits) {
+  const data::Fractions parts = fractions(recipe);
+  if (splits.test.size() == 0) {
+    splits = data::split(splits.train, parts, recipe.seed());
+  } else if (splits.validation.size() == 0 && parts.validation > 0) {
+    data::hold_out_validation(splits, parts.validation, recipe.seed());
+  }
+  Examples out{std::move(splits), {}};
+  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train.inputs);
+  return out;
+}
+
+Examples of_encoded(data::EncodedTable table) {
+  return {std::move(table.splits), {.encoder = std::move(table.encoder)}};
+}
+
+Examples of_table(const Recipe& recipe, const data::Table& table) {
+  data::EncoderOptions options{.target = recipe.data.word("target"),
+                               .kind = find_task(recipe.task).table_target,
+                               .ignore = recipe.ignored_columns()};
+  return of_encoded(data::encode_splits(table, options, fractions(recipe), recipe.seed()));
+}
+
+data::Dataset idx_part(const fs::path& folder, const std::string& part) {
+  const fs::path images = folder / (part + "-images-idx3-ubyte"), labels = folder / (part + "-labels-idx1-ubyte");
+  const auto plain_or_packed = [](const fs::path& path) {
+    return (fs::exists(path) ? path : fs::path(path.string() + ".gz")).string();
+  };
+  const Array classes = data::read_idx(plain_or_packed(labels));
+  double largest = 0;
+  for (int64_t i = 0; i < classes.elements(); ++i) largest = std::max(largest, classes.at(i));
+  return data::labelled(data::read_idx(plain_or_packed(images)), classes,
+                        data::numbered_classes(static_cast<int64_t>(largest) + 1), plain_or_packed(labels));
+}
+
+// A source of examples, by its key in [data].
+struct Source {
+  std::string_view key;
+  Examples (*load)(const Recipe& recipe, const std::string& value);
+};
+
+Examples load_catalogue(const Recipe& recipe, const std::string& name) {
+  const data::catalogue::Entry& entry = data::catalogue::find(name);
+  const data::Fractions parts = fractions(recipe);
+  const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
+  if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
+  Examples out{data::catalogue::load(name, division), {}};
+  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train.inputs);
+  return out;
+}
+
+constexpr Source sources[] = {
+    {"name", load_catalogue},
+    {"csv",
+     [](const Recipe& recipe, const std::string& path) {
+       return of_table(recipe, data::read_csv((recipe.base / path).string()));
+     }},
+    {"npz",
+     [](const Recipe& recipe, const std::string& path) {
+       return of_arrays(recipe, data::read_npz_dataset((recipe.base / path).string()));
+     }},
+    {"idx",
+     [](const Recipe& recipe, const std::string& path) {
+       return of_arrays(recipe, {idx_part(recipe.base / path, "train"), {}, idx_part(recipe.base / path, "t10k")});
+     }},
+    {"table", [](const Recipe& recipe, const std::string& rows) {
+       return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
+     }}};
+
+// The task and the data mean the same by a target.
+void check_targets(const Recipe& recipe, const data::Dataset& training) {
+  const TaskKind& task = find_task(recipe.task);
+  const bool classes = training.targets && training.targets.dtype() == DType::i32;
+  if (classes != task.classes)
+    throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ", task.classes ? "classes" : "numbers",
+                                            " as targets, the data have ", classes ? "classes" : "numbers",
+                                            "; did you mean task = \"", task.classes ? "regress" : "classify", "\"?"));
+}
+
+}  // namespace
+
+Examples load_examples(const Recipe& recipe) {
+  for (const Source& source : sources) {
+    const std::string& value = recipe.data.word(source.key);
+    if (value.empty()) continue;
+    Examples out = source.load(recipe, value);
+    check_targets(recipe, out.splits.train);
+    const Array& inputs = out.splits.train.inputs;
+    out.preprocess.input = {inputs.dtype(), inputs.shape().without(0)};
+    out.preprocess.classes = out.splits.train.classes;
+    return out;
+  }
+  throw UsageError(recipe.data.at(), "[data] names no data");
+}
+
+data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& task, const std::string& path) {
+  if (!fs::exists(path)) throw UsageError(text("there is no file or folder ", path, " to evaluate on"));
+  if (preprocess.encoder) return preprocess.encoder->encode(data::read_csv(path, preprocess.encoder->reading()));
+  data::Dataset out;
+  if (fs::is_directory(path)) {
+    out = idx_part(path, "t10k");
+  } else {
+    data::Splits splits = data::read_npz_dataset(path);
+    out = splits.test.size() > 0 ? splits.test : splits.train;
+  }
+  const Type type{out.inputs.dtype(), out.inputs.shape().without(0)};
+  if (type != preprocess.input)
+    fail(text(path, ": its examples are ", type, ", the run's are ", preprocess.input));
+  if (task.classes && out.classes.size() > preprocess.classes.size())
+    fail(text(path, ": it has ", out.classes.size(), " classes, the run knows ", preprocess.classes.size()));
+  out.classes = preprocess.classes;
+  return out;
+}
+
+}  // namespace descent::tasks

@@ -1,0 +1,79 @@
+// From a recipe to a net that fits its data.
+#include <algorithm>
+
+#include "descent/base/text.h"
+#include "descent/nn/layers.h"
+#include "descent/nn/summary.h"
+#include "descent/tasks/run.h"
+#include "descent/tasks/run_net.h"
+
+namespace descent::tasks {
+
+std::shared_ptr<nn::Module> make_run_net(const Recipe& recipe, const Preprocess& preprocess) {
+  std::vector<nn::Layer> layers;
+  if (preprocess.normalizer)
+    layers.emplace_back("input", nn::Normalize(preprocess.normalizer->scale, preprocess.normalizer->shift));
+  layers.emplace_back("layers", recipe.net());
+  return std::make_shared<nn::Sequential>(std::move(layers));
+}
+
+double error_unit(const Preprocess& preprocess) {
+  return preprocess.encoder && !preprocess.encoder->is_classification() ? preprocess.encoder->target().deviation : 1;
+}
+
+namespace {
+
+// Where the number of the net's outputs is written: the last layer with features.
+Site outputs_site(const std::vector<nn::Settings>& layers) {
+  for (size_t i = layers.size(); i-- > 0;) {
+    if (layers[i].has("features")) return layers[i].at("features");
+    if (layers[i].has("layers"))
+      if (const Site inner = outputs_site(layers[i].list("layers")); inner.line != 0) return inner;
+  }
+  return layers.empty() ? Site{} : layers.back().at();
+}
+
+void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) {
+  const TaskKind& task = find_task(experiment.recipe.task);
+  const data::Dataset& training = experiment.splits.train;
+  const int64_t wanted = task.outputs(training);
+  const Shape& shape = summary.output.shape;
+  const int64_t given = shape.rank() == 2 ? shape[1] : -1;
+  if (given == wanted || (given == 1 && task.single_output(training, experiment.loss))) return;
+  const std::string last = summary.layers.empty() ? "" : text(summary.layers.back().path, " (", summary.layers.back().describe, "): ");
+  const std::string shapes = text(last, "the net makes ", summary.output, " of ", summary.input, ", but the data have ",
+                                  task.outputs_text(training));
+  if (given == -1)
+    fail(outputs_site(experiment.recipe.layers),
+         text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
+              "]; did you mean { kind = \"flatten\" } as the first layer?"));
+  fail(outputs_site(experiment.recipe.layers), text(shapes, "; did you mean features = ", wanted, "?"));
+}
+
+}  // namespace
+
+Experiment prepare(const Recipe& recipe) {
+  Examples examples = load_examples(recipe);
+  Experiment out{recipe,
+                 examples.preprocess,
+                 std::move(examples.splits),
+                 make_run_net(recipe, examples.preprocess),
+                 recipe.make_loss(),
+                 recipe.make_optimizer()};
+  const int64_t rows = std::min<int64_t>(recipe.train.integer("batch_size"), out.splits.train.size());
+  check_outputs(out, nn::summarise(*out.net, out.preprocess.batch(rows), recipe.seed()));
+  return out;
+}
+
+train::FitOptions Experiment::fit_options() const {
+  train::FitOptions out = recipe.fit_options();
+  out.validation = splits.validation;
+  out.unit = error_unit(preprocess);
+  return out;
+}
+
+train::EvaluateOptions Experiment::evaluate_options() const {
+  return {.precision = recipe.precision(), .unit = error_unit(preprocess), .top_k = recipe.train.integer("top_k")};
+}
+
+}  // namespace descent::tasks

@@ -1,0 +1,80 @@
+#include "descent/train/evaluate.h"
+
+#include <algorithm>
+
+#include "descent/base/text.h"
+
+namespace descent::train {
+
+namespace {
+
+nn::FunctionOptions function_options(const EvaluateOptions& options) {
+  return {.training = false, .precision = options.precision, .seed = options.seed};
+}
+
+// Calls visit(begin, end) for batch after batch of `rows`.
+template <class Visit>
+void for_batches(int64_t rows, int64_t batch_size, Visit visit) {
+  for (int64_t begin = 0; begin < rows; begin += batch_size) visit(begin, std::min(rows, begin + batch_size));
+}
+
+int64_t class_count(const data::Dataset& data) {
+  if (!data.classes.empty()) return static_cast<int64_t>(data.classes.size());
+  const auto labels = data.targets.as<int32_t>();
+  return 1 + *std::max_element(labels.begin(), labels.end());
+}
+
+}  // namespace
+
+double class_threshold(const nn::Loss& loss) { return loss.target() == nn::Target::labels ? 0 : 0.5; }
+
+Evaluator::Evaluator(nn::Module& net, nn::Loss loss, EvaluateOptions options)
+    : loss_(loss),
+      options_(options),
+      judge_(
+          [&net, loss](nn::Pass& pass, std::span<const Tensor> in) -> Tensors {
+            const Tensor outputs = net(in[0], pass);
+            return {outputs, loss(outputs, in[1])};
+          },
+          function_options(options)) {}
+
+Evaluation Evaluator::operator()(const data::Dataset& data) {
+  if (data.size() == 0) fail("evaluate: the data set has no rows");
+  if (!data.targets) fail("evaluate: the data set has no targets to compare with");
+  const bool labels = data.targets.dtype() == DType::i32;
+  ClassificationMetrics classes(labels ? class_count(data) : 2, class_threshold(loss_), options_.top_k);
+  RegressionMetrics numbers(options_.unit);
+  double loss = 0;
+  for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
+    const Array targets = data.targets.rows(begin, end);
+    const std::span<const Array> results = judge_({data.inputs.rows(begin, end), targets});
+    loss += results[1].item() * static_cast<double>(end - begin);
+    if (labels)
+      classes.add(results[0], targets);
+    else
+      numbers.add(results[0], targets);
+  });
+  Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
+  std::ranges::copy(labels ? classes.figures() : numbers.figures(), std::back_inserter(out.figures));
+  if (labels) out.confusion = classes.confusion();
+  return out;
+}
+
+Evaluation evaluate(nn::Module& net, const nn::Loss& loss, const data::Dataset& data, EvaluateOptions options) {
+  return Evaluator(net, loss, options)(data);
+}
+
+Array predict(nn::Module& net, const Array& inputs, EvaluateOptions options) {
+  nn::Function outputs = nn::compile([&](nn::Pass& pass, Tensor x) { return net(x, pass); }, function_options(options));
+  if (!inputs || inputs.shape().rank() == 0 || inputs.shape()[0] == 0) fail("predict: there is no input");
+  Array all;
+  for_batches(inputs.shape()[0], options.batch_size, [&](int64_t begin, int64_t end) {
+    const Array part = outputs({inputs.rows(begin, end)})[0];
+    if (!all) all = Array(part.dtype(), part.shape().with(0, inputs.shape()[0]));
+    Array place = all.rows(begin, end);
+    std::ranges::copy(part.bytes(), place.bytes().begin());
+  });
+  return all;
+}
+
+}  // namespace descent::train
