@@ -46,6 +46,7 @@ class Team {
     job_ = job;
     context_ = context;
     parts_ = threads;
+    control_ = float_control();
     at_work_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
     begin_.fetch_add(1, std::memory_order_release);
     begin_.notify_all();
@@ -73,10 +74,10 @@ class Team {
   }
 
   void work(int part, uint32_t seen) {
-    const SubnormalsFlushed flushed;
     for (;; ++seen) {
       wait_while(begin_, seen);
       if (stopping_) return;
+      set_float_control(control_);
       if (part < parts_) job_(context_, {part, parts_});
       if (at_work_.fetch_sub(1, std::memory_order_acq_rel) == 1) at_work_.notify_all();
     }
@@ -88,6 +89,7 @@ class Team {
   void (*job_)(void*, Share) = nullptr;
   void* context_ = nullptr;
   int parts_ = 1;
+  unsigned control_ = 0;
   // Each on a cache line of its own: they are written by different threads.
   alignas(64) std::atomic<uint32_t> begin_{0};    // jobs so far
   alignas(64) std::atomic<uint32_t> at_work_{0};  // workers that have not finished this one

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <bit>
 #include <cmath>
@@ -370,29 +369,19 @@ inline void expect_right(const Writer& writer, const Tolerance& tolerance = {}, 
   expect_near(writer, machine_bytes(writer, threads), plain_values(writer), tolerance);
 }
 
-// Lets one thread play all of them, in turns: what each is given stays the same, and two cores do not fight over four.
-class InTurns {
- public:
-  InTurns() : levels_(omp_get_max_active_levels()) { omp_set_max_active_levels(0); }
-  ~InTurns() { omp_set_max_active_levels(levels_); }
-
- private:
-  int levels_;
-};
-
 // On every target; then that threads, and if `exact` targets, make no difference to any bit.
 inline void expect_right_everywhere(const Writer& writer, const Tolerance& tolerance = {}, bool exact = true) {
   const std::vector<Values> wanted = plain_values(writer);
   Bytes first;
-  const InTurns in_turns;
   for (const std::string& target : tile_targets()) {
     set_tile_target(target);
     const Bytes alone = machine_bytes(writer, 1);
     expect_near(writer, alone, wanted, tolerance);
     if (first.empty()) first = alone;
-    if (exact)
+    if (exact) {
       EXPECT_EQ(alone, first) << target << " differs from " << tile_targets()[0] << " in\n"
                               << to_text(writer.step.kernels[0]);
+    }
     const std::vector<int> threads = target == tile_targets()[0] ? std::vector{2, 3, 4} : std::vector{3};
     for (const int count : threads)
       EXPECT_EQ(machine_bytes(writer, count), alone) << target << " with " << count << " threads, in\n"
