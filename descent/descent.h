@@ -39,4 +39,5 @@
 #include "descent/data/npz.h"
 #include "descent/data/table_encoder.h"
 #include "descent/io/checkpoint.h"
+#include "descent/io/net.h"
 #include "descent/io/safetensors.h"

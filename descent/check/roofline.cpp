@@ -62,7 +62,8 @@ std::vector<RooflineEntry> roofline(Backend& backend) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     if (dtype == DType::bf16 && !backend.fast_bf16()) continue;
     for (const int64_t size : {64, 256, 512, 1024, 2048})
-      out.push_back({text("product/", dtype, "/", size), [=, &backend] { return measure_product(dtype, size, backend); }});
+      out.push_back(
+          {text("product/", dtype, "/", size), [=, &backend] { return measure_product(dtype, size, backend); }});
   }
   for (const int64_t kilobytes : {16, 256, 1024, 4096, 16384, 65536, 262144})
     out.push_back({text("update/", kilobytes < 1024 ? text(kilobytes, "kB") : text(kilobytes / 1024, "MB")),

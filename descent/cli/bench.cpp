@@ -10,8 +10,8 @@
 #include "descent/data/dataset.h"
 #include "descent/data/random.h"
 #include "descent/nn/activations.h"
-#include "descent/nn/linear.h"
 #include "descent/nn/layers.h"
+#include "descent/nn/linear.h"
 #include "descent/tasks/run.h"
 #include "descent/train/timing.h"
 
@@ -70,9 +70,9 @@ nn::Sequential dense_net(const std::vector<int64_t>& sizes) {
 
 train::StepTiming time_entry(const StepEntry& entry, const BenchFlags& flags) {
   nn::Sequential net = dense_net(entry.sizes);
-  return train::time_steps(net, nn::cross_entropy, optim::Adam{}, random_images(entry.sizes.front(), entry.sizes.back()),
-                           {.batch_size = entry.batch, .precision = entry.precision},
-                           {.seconds = flags.seconds, .kernels = flags.kernels});
+  return train::time_steps(
+      net, nn::cross_entropy, optim::Adam{}, random_images(entry.sizes.front(), entry.sizes.back()),
+      {.batch_size = entry.batch, .precision = entry.precision}, {.seconds = flags.seconds, .kernels = flags.kernels});
 }
 
 train::StepTiming time_recipe(const BenchFlags& flags) {
@@ -111,26 +111,37 @@ Json report(const std::string& name, const train::StepTiming& timing, bool json)
           {"steps", timing.steps}};
 }
 
+struct Bench {
+  std::string name;
+  std::function<Json(const BenchFlags&)> run;  // prints its line unless flags.json
+};
+
+std::vector<Bench> benches(const BenchFlags& flags) {
+  if (!flags.recipe.empty())
+    return {{flags.recipe, [](const BenchFlags& f) { return report(f.recipe, time_recipe(f), f.json); }}};
+  std::vector<Bench> out;
+  for (const check::RooflineEntry& entry : check::roofline())
+    out.push_back({"roofline/" + entry.name,
+                   [entry](const BenchFlags& f) { return report("roofline/" + entry.name, entry.measure(), f.json); }});
+  for (const StepEntry& entry : step_entries())
+    out.push_back(
+        {entry.name, [entry](const BenchFlags& f) { return report(entry.name, time_entry(entry, f), f.json); }});
+  std::erase_if(out, [&](const Bench& bench) { return !check::matches(bench.name, flags.filter); });
+  if (out.empty())
+    throw UsageError(text("no benchmark matches '", flags.filter, "' (descent bench --list tells them)"));
+  return out;
+}
+
 void run_bench(const BenchFlags& flags) {
   if (flags.threads > 0) set_thread_count(flags.threads);
+  const std::vector<Bench> wanted = benches(flags);
+  if (flags.list) {
+    for (const Bench& bench : wanted) fmt::print("{}\n", bench.name);
+    return;
+  }
   if (!flags.json) fmt::print("{}\n", default_backend().describe());
   Json all = Json::array();
-  const auto wanted = [&](const std::string& name) {
-    const bool hit = check::matches(name, flags.filter);
-    if (hit && flags.list) fmt::print("{}\n", name);
-    return hit;
-  };
-  if (!flags.recipe.empty()) {
-    all.push_back(report(flags.recipe, time_recipe(flags), flags.json));
-  } else {
-    for (const check::RooflineEntry& entry : check::roofline())
-      if (const std::string name = "roofline/" + entry.name; wanted(name) && !flags.list)
-        all.push_back(report(name, entry.measure(), flags.json));
-    for (const StepEntry& entry : step_entries())
-      if (wanted(entry.name) && !flags.list) all.push_back(report(entry.name, time_entry(entry, flags), flags.json));
-  }
-  if (all.empty() && !flags.list)
-    throw UsageError(text("no benchmark matches '", flags.filter, "' (descent bench --list tells them)"));
+  for (const Bench& bench : wanted) all.push_back(bench.run(flags));
   if (flags.json) print_json({{"device", default_backend().describe()}, {"results", all}});
 }
 

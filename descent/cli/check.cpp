@@ -47,7 +47,8 @@ void run_check(const CheckFlags& flags) {
   };
   const std::vector<check::Result> results = check::run(options);
   if (terminal) fmt::print(stderr, "\r\033[K");
-  if (results.empty()) throw UsageError(text("no check matches '", flags.filter, "' (descent check --list tells them)"));
+  if (results.empty())
+    throw UsageError(text("no check matches '", flags.filter, "' (descent check --list tells them)"));
   int64_t failed = 0, holes = 0;
   Json failures = Json::array();
   for (const check::Result& result : results) {
@@ -69,7 +70,8 @@ void add_check(CLI::App& program) {
   auto flags = std::make_shared<CheckFlags>();
   CLI::App* command =
       add_command(program, "check", "check every op against its meaning, on every device", flags, run_check);
-  command->add_option("filter", flags->filter, "part of OP/SAMPLE/DTYPE/LAYOUT/CHECK/DEVICE, or a pattern with * and ?");
+  command->add_option("filter", flags->filter,
+                      "part of OP/SAMPLE/DTYPE/LAYOUT/CHECK/DEVICE, or a pattern with * and ?");
   command->add_flag("--list", flags->list, "name the checks, run none");
   command->add_flag("--verbose", flags->verbose, "a line for each check");
 }

@@ -52,7 +52,8 @@ std::string flops_text(int64_t flops) {
 void print_net(const nn::NetSummary& summary) {
   fmt::print("the set of functions, y = f(x):\n");
   for (const std::string& equation : summary.equations) fmt::print("  {}\n", equation);
-  fmt::print("\n{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", "layer", "", "formula", "output", "parameters", "operations");
+  fmt::print("\n{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", "layer", "", "formula", "output", "parameters",
+             "operations");
   fmt::print("{:<14} {:<18} {:<22} {:<16}\n", "(input)", "", "", to_text(summary.input));
   for (const nn::LayerSummary& layer : summary.layers)
     fmt::print("{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", layer.path, layer.describe, layer.formula,
@@ -73,8 +74,8 @@ void print_step(const Inspected& inspected) {
 void print_program(const Program& program) {
   fmt::print("\n");
   for (const Step& step : program.steps)
-    fmt::print("  {:<8} {}\n", std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop",
-               step.label);
+    fmt::print("  {:<8} {}\n",
+               std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop", step.label);
   std::vector<std::string> stages(compile_stages().begin(), compile_stages().end());
   fmt::print("(--after STAGE prints it whole: {})\n", join(stages, ", "));
 }
@@ -90,8 +91,9 @@ Json inspection_json(const Inspected& inspected) {
                       {"parameters", layer.parameters},
                       {"flops", layer.flops}});
   for (const Step& step : inspected.step.program.steps)
-    steps.push_back({{"kind", std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop"},
-                     {"label", step.label}});
+    steps.push_back(
+        {{"kind", std::holds_alternative<CallStep>(step.work) ? std::get<CallStep>(step.work).what : "loop"},
+         {"label", step.label}});
   return {{"equations", inspected.summary.equations},
           {"layers", layers},
           {"parameters", inspected.summary.parameters},
@@ -105,7 +107,8 @@ Json inspection_json(const Inspected& inspected) {
 void check_stage(const std::string& stage) {
   const std::vector<std::string> known(compile_stages().begin(), compile_stages().end());
   if (!stage.empty() && std::ranges::find(known, stage) == known.end())
-    throw UsageError(text("there is no stage '", stage, "' (there are ", join(known, ", "), ")", did_you_mean(stage, known)));
+    throw UsageError(
+        text("there is no stage '", stage, "' (there are ", join(known, ", "), ")", did_you_mean(stage, known)));
 }
 
 void run_inspect(const InspectFlags& flags) {
@@ -129,8 +132,8 @@ void run_inspect(const InspectFlags& flags) {
 
 void add_inspect(CLI::App& program) {
   auto flags = std::make_shared<InspectFlags>();
-  CLI::App* command =
-      add_command(program, "inspect", "show the functions that a recipe defines, and its compiled step", flags, run_inspect);
+  CLI::App* command = add_command(program, "inspect", "show the functions that a recipe defines, and its compiled step",
+                                  flags, run_inspect);
   command->add_option("what", flags->what, "a recipe, or a run's directory")->required();
   command->add_option("--after", flags->after, "print what this stage of the compiler made");
   command->add_option("--set", flags->sets, "KEY=VALUE: a key of the recipe");

@@ -1,6 +1,7 @@
 // The program `descent`. Exit codes: 0, 1 (failed), 2 (bad usage).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "descent/base/error.h"
@@ -13,13 +14,25 @@ namespace {
 constexpr int failed = 1, bad_usage = 2;
 
 void add_commands(CLI::App& program) {
-  const auto commands = {add_train, add_evaluate, add_predict, add_fit,   add_inspect, add_data,
-                             add_ops,   add_check,    add_bench,   add_devices, add_version};
+  const auto commands = {add_train, add_evaluate, add_predict, add_fit,     add_inspect, add_data,
+                         add_ops,   add_check,    add_bench,   add_devices, add_version};
   for (const auto add : commands) add(program);
 }
 
 bool wants_json(int argc, char** argv) {
   return std::any_of(argv + 1, argv + argc, [](std::string_view argument) { return argument == "--json"; });
+}
+
+// CLI11 only says that a subcommand is missing.
+void check_command(const CLI::App& program, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::vector<std::string> known;
+  for (const CLI::App* command : program.get_subcommands({})) known.push_back(command->get_name());
+  const std::string name = argv[1];
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string near = did_you_mean(name, known);
+  throw UsageError(
+      text("there is no command '", name, "'", near.empty() ? text("; there are ", join(known, ", ")) : near));
 }
 
 int complain(const std::string& sentence, int code, bool json) {
@@ -42,6 +55,7 @@ int run(int argc, char** argv) {
   add_commands(program);
   const bool json = wants_json(argc, argv);
   try {
+    check_command(program, argc, argv);
     program.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {

@@ -68,8 +68,7 @@ void train_recipe(const tasks::Recipe& recipe, const TrainFlags& flags, const fs
   choose_threads(recipe, flags);
   const bool bf16 = nn::use_bf16(recipe.precision());
   fmt::print(stderr, "{}\n", precision_text(recipe.train.word("precision"), bf16));
-  const tasks::RunResult result =
-      tasks::train_run(recipe, {.directory = directory, .resume = !flags.resume.empty()});
+  const tasks::RunResult result = tasks::train_run(recipe, {.directory = directory, .resume = !flags.resume.empty()});
   if (!flags.json) print_result(result);
   const bool interrupted = result.report.outcome == train::Outcome::interrupted;
   if (interrupted)
@@ -86,7 +85,8 @@ void run_train(const TrainFlags& flags) {
     throw UsageError("a resumed run stays in its directory: leave out --out");
   if (flags.resume.empty()) {
     const tasks::Recipe recipe = tasks::read_recipe(flags.recipe, overrides(flags));
-    return train_recipe(recipe, flags, flags.out.empty() ? free_directory(fs::path(flags.recipe).stem()) : fs::path(flags.out));
+    return train_recipe(recipe, flags,
+                        flags.out.empty() ? free_directory(fs::path(flags.recipe).stem()) : fs::path(flags.out));
   }
   const tasks::Recipe recipe = flags.recipe.empty() ? tasks::recipe_of_run(flags.resume, overrides(flags))
                                                     : tasks::read_recipe(flags.recipe, overrides(flags));
@@ -120,7 +120,8 @@ void add_train(CLI::App& program) {
   command->add_option("--resume", flags->resume, "go on with the run in this directory, exactly where it stopped");
   command->add_option("--seed", flags->seed, "of initial values, dropout, order and augmentation")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--threads", flags->threads, "of a step (default: as many as processors)")->check(CLI::Range(1, 1024));
+  command->add_option("--threads", flags->threads, "of a step (default: as many as processors)")
+      ->check(CLI::Range(1, 1024));
   command->add_option("--precision", flags->precision, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command->add_option("--set", flags->sets, "KEY=VALUE: a key of the recipe, such as train.epochs=3");

@@ -14,7 +14,8 @@ int64_t class_count(const data::Dataset& data) { return static_cast<int64_t>(dat
 
 std::string class_count_text(const data::Dataset& data) {
   constexpr size_t shown = 6;
-  std::vector<std::string> names(data.classes.begin(), data.classes.begin() + static_cast<int64_t>(std::min(shown, data.classes.size())));
+  std::vector<std::string> names(data.classes.begin(),
+                                 data.classes.begin() + static_cast<int64_t>(std::min(shown, data.classes.size())));
   if (data.classes.size() > shown) names.emplace_back("...");
   return text(data.classes.size(), " classes (", join(names, ", "), ")");
 }

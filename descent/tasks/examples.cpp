@@ -134,10 +134,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
 
 constexpr Source sources[] = {
     {"name", load_catalogue},
-    {"csv",
-     [](const Recipe& recipe, const std::string& path) {
-       return of_table(recipe, data::read_csv((recipe.base / path).string()));
-     }},
+    {"csv", [](const Recipe& recipe,
+               const std::string& path) { return of_table(recipe, data::read_csv((recipe.base / path).string())); }},
     {"npz",
      [](const Recipe& recipe, const std::string& path) {
        return of_arrays(recipe, data::read_npz_dataset((recipe.base / path).string()));
@@ -187,8 +185,7 @@ data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& t
     out = splits.test.size() > 0 ? splits.test : splits.train;
   }
   const Type type{out.inputs.dtype(), out.inputs.shape().without(0)};
-  if (type != preprocess.input)
-    fail(text(path, ": its examples are ", type, ", the run's are ", preprocess.input));
+  if (type != preprocess.input) fail(text(path, ": its examples are ", type, ", the run's are ", preprocess.input));
   if (task.classes && out.classes.size() > preprocess.classes.size())
     fail(text(path, ": it has ", out.classes.size(), " classes, the run knows ", preprocess.classes.size()));
   out.classes = preprocess.classes;

@@ -35,8 +35,8 @@ struct Examples {
 // Fails in one sentence naming the file, or the recipe's line.
 Examples load_examples(const Recipe& recipe);
 
-// Examples in a file (CSV, NPZ) or a folder of idx files, for judging a run: encoded as its own were. Of what has parts,
-// the test part.
+// Examples in a file (CSV, NPZ) or a folder of idx files, for judging a run: encoded as its own were. Of what has
+// parts, the test part.
 data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& task, const std::string& path);
 
 }  // namespace descent::tasks

@@ -40,7 +40,8 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
   const Shape& shape = summary.output.shape;
   const int64_t given = shape.rank() == 2 ? shape[1] : -1;
   if (given == wanted || (given == 1 && task.single_output(training, experiment.loss))) return;
-  const std::string last = summary.layers.empty() ? "" : text(summary.layers.back().path, " (", summary.layers.back().describe, "): ");
+  const std::string last =
+      summary.layers.empty() ? "" : text(summary.layers.back().path, " (", summary.layers.back().describe, "): ");
   const std::string shapes = text(last, "the net makes ", summary.output, " of ", summary.input, ", but the data have ",
                                   task.outputs_text(training));
   if (given == -1)

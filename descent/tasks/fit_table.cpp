@@ -68,12 +68,13 @@ Size size_for(const Facts& facts) {
 std::string recipe_for_table(const std::string& path, const std::string& target) {
   const Facts facts = facts_of(path, target);
   const Size size = size_for(facts);
-  const std::string hidden =
-      fmt::format("  {{ kind = \"linear\", features = {} }},\n  {{ kind = \"relu\" }},\n  {{ kind = \"dropout\", rate = {} }},\n",
-                  size.width, size.dropout);
+  const std::string hidden = fmt::format(
+      "  {{ kind = \"linear\", features = {} }},\n  {{ kind = \"relu\" }},\n  {{ kind = \"dropout\", rate = {} }},\n",
+      size.width, size.dropout);
   return fmt::format(
       "# Made by `descent fit` from {file}: {rows} rows, {inputs} inputs, predicting {target} ({what}).\n"
-      "# Two hidden layers of {width} units. Dropout, weight decay and stopping when the validation part gets no better\n"
+      "# Two hidden layers of {width} units. Dropout, weight decay and stopping when the validation part gets no "
+      "better\n"
       "# hold the net back from learning the training rows by heart.\n"
       "task = \"{task}\"\n"
       "layers = [\n{hidden}{hidden}  {{ kind = \"linear\", features = {outputs} }},\n]\n\n"

@@ -122,8 +122,7 @@ std::string drawn(const Array& image) {
   std::string out;
   for (int64_t y = 0; y < height; y += 2) {
     std::string line;
-    for (int64_t x = 0; x < width; ++x)
-      line += ink(y, x) ? (ink(y + 1, x) ? "█" : "▀") : (ink(y + 1, x) ? "▄" : " ");
+    for (int64_t x = 0; x < width; ++x) line += ink(y, x) ? (ink(y + 1, x) ? "█" : "▀") : (ink(y + 1, x) ? "▄" : " ");
     while (line.ends_with(' ')) line.pop_back();
     out += line + "\n";
   }

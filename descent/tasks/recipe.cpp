@@ -63,12 +63,9 @@ const std::vector<Setting>& train_settings() {
 
 const std::vector<Setting>& augment_settings() {
   static const std::vector<Setting> all{
-      {{"shift", 0.0, "pixels along each axis, at most"}},
-      {{"rotate", 0.0, "degrees either way, at most"}},
-      {{"scale", 0.0, "part of the size, at most"}, 0, 1},
-      {{"shear", 0.0, "degrees, at most"}, 0, 60},
-      {{"elastic_alpha", 0.0, "strength of the elastic field"}},
-      {{"elastic_sigma", 4.0, "its smoothness in pixels"}}};
+      {{"shift", 0.0, "pixels along each axis, at most"}},       {{"rotate", 0.0, "degrees either way, at most"}},
+      {{"scale", 0.0, "part of the size, at most"}, 0, 1},       {{"shear", 0.0, "degrees, at most"}, 0, 60},
+      {{"elastic_alpha", 0.0, "strength of the elastic field"}}, {{"elastic_sigma", 4.0, "its smoothness in pixels"}}};
   return all;
 }
 
@@ -78,12 +75,10 @@ struct Section {
   Settings Recipe::*field;
   const std::vector<Setting>& (*settings)();
 };
-constexpr Section sections[] = {{"data", &Recipe::data, data_settings},
-                                {"loss", &Recipe::loss, nullptr},
-                                {"optimizer", &Recipe::optimizer, nullptr},
-                                {"schedule", &Recipe::schedule, nullptr},
-                                {"train", &Recipe::train, train_settings},
-                                {"augment", &Recipe::augment, augment_settings}};
+constexpr Section sections[] = {
+    {"data", &Recipe::data, data_settings},     {"loss", &Recipe::loss, nullptr},
+    {"optimizer", &Recipe::optimizer, nullptr}, {"schedule", &Recipe::schedule, nullptr},
+    {"train", &Recipe::train, train_settings},  {"augment", &Recipe::augment, augment_settings}};
 
 std::vector<SettingRule> rules_of(const std::vector<Setting>& settings) {
   std::vector<SettingRule> rules;
@@ -101,8 +96,8 @@ void check_ranges(const Settings& given, const std::vector<Setting>& settings, c
     const std::string most = setting.beyond == infinity ? ""
                              : whole                    ? text(" and at most ", setting.beyond - 1)
                                                         : text(" and below ", setting.beyond);
-    throw UsageError(given.at(setting.rule.name), text(what, ": '", setting.rule.name, "' must be at least ",
-                                                       setting.low, most, ", got ", value));
+    throw UsageError(given.at(setting.rule.name),
+                     text(what, ": '", setting.rule.name, "' must be at least ", setting.low, most, ", got ", value));
   }
 }
 
@@ -151,9 +146,9 @@ void check_precision(const Recipe& recipe) {
 void check_loss(const Recipe& recipe, const TaskKind& task) {
   const nn::Loss loss = recipe.make_loss();
   if (!task.classes && loss.target() == nn::Target::labels)
-    throw UsageError(recipe.loss.at("kind"), text("the task '", task.name, "' predicts numbers, but the loss '",
-                                                  loss.name(), "' compares with classes; did you mean '",
-                                                  task.default_loss, "'?"));
+    throw UsageError(recipe.loss.at("kind"),
+                     text("the task '", task.name, "' predicts numbers, but the loss '", loss.name(),
+                          "' compares with classes; did you mean '", task.default_loss, "'?"));
 }
 
 void check_source(const Recipe& recipe) {
@@ -170,13 +165,17 @@ void check_source(const Recipe& recipe) {
   recipe.ignored_columns();
 }
 
+// A kind's settings; what is said of the kind itself names its line.
 Settings without_kind(const Settings& settings) {
-  static constexpr std::string_view kind[] = {"kind"};
-  return settings.without(kind);
+  Settings out(settings.at("kind"));
+  for (const Settings::Item& item : settings)
+    if (item.name != "kind") out.set(item.name, item.value, item.at);
+  return out;
 }
 
 optim::ScheduleMaker schedule_of(const Recipe& recipe) {
-  return nn::make_kind(optim::schedule_kinds(), "schedule", recipe.schedule.word("kind"), without_kind(recipe.schedule));
+  return nn::make_kind(optim::schedule_kinds(), "schedule", recipe.schedule.word("kind"),
+                       without_kind(recipe.schedule));
 }
 
 // Makes everything once, for its checks.
@@ -195,7 +194,7 @@ void check(const Recipe& recipe) {
 Recipe recipe_from(const TomlRecipe& toml, const std::filesystem::path& path) {
   Recipe recipe;
   recipe.path = path;
-  recipe.base = path.parent_path();
+  recipe.base = path.has_parent_path() ? path.parent_path() : ".";
   recipe.text = toml.text;
   reject_unknown(toml.root);
   recipe.task = toml.root.has("task") ? toml.root.word("task") : "classify";
@@ -283,14 +282,47 @@ Recipe read_recipe(const std::filesystem::path& path, const std::vector<std::str
   return parse_recipe(source, path, overrides);
 }
 
+namespace {
+
+using Leaves = std::vector<std::pair<std::string, std::string>>;  // dotted key and value
+
+void collect(const Settings& settings, const std::string& before, Leaves& out);
+
+struct LeafCollector {
+  const std::string& key;
+  Leaves& out;
+
+  void operator()(const std::vector<Settings>& list) const {
+    for (size_t i = 0; i < list.size(); ++i) collect(list[i], text(key, ".", i), out);
+  }
+  void operator()(const std::string& word) const { out.emplace_back(key, text('"', word, '"')); }
+  void operator()(bool flag) const { out.emplace_back(key, text(flag)); }
+  void operator()(int64_t number) const { out.emplace_back(key, text(number)); }
+  void operator()(double number) const { out.emplace_back(key, text(number)); }
+};
+
+void collect(const Settings& settings, const std::string& before, Leaves& out) {
+  for (const Settings::Item& item : settings) std::visit(LeafCollector{text(before, ".", item.name), out}, item.value);
+}
+
+Leaves leaves_of(const Recipe& recipe) {
+  Leaves out{{"task", recipe.task}};
+  const std::string layers = "layers";
+  LeafCollector{layers, out}(recipe.layers);
+  for (const Section& section : sections) collect(recipe.*section.field, std::string(section.name), out);
+  return out;
+}
+
+}  // namespace
+
 std::string first_difference(const Recipe& run, const Recipe& now) {
   static constexpr std::string_view harmless[] = {"train.threads", "train.data_threads", "train.checkpoint_seconds"};
-  const auto before = parse_toml(run.text, run.path, {}).leaves, after = parse_toml(now.text, now.path, {}).leaves;
-  const auto value_in = [](const auto& leaves, const std::string& key) {
-    const auto at = std::ranges::find(leaves, key, [](const auto& leaf) { return leaf.first; });
+  const Leaves before = leaves_of(run), after = leaves_of(now);
+  const auto value_in = [](const Leaves& leaves, const std::string& key) {
+    const auto at = std::ranges::find(leaves, key, &Leaves::value_type::first);
     return at == leaves.end() ? std::string("not set") : at->second;
   };
-  for (const auto* leaves : {&before, &after})
+  for (const Leaves* leaves : {&before, &after})
     for (const auto& [key, value] : *leaves) {
       if (std::ranges::find(harmless, key) != std::end(harmless)) continue;
       const std::string was = value_in(before, key), is = value_in(after, key);

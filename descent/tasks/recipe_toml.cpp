@@ -110,23 +110,6 @@ void apply(toml::table& root, const std::string& assignment) {
   change.holder.get("value")->visit([&](const auto& value) { table->insert_or_assign(change.keys.back(), value); });
 }
 
-// --- leaves ---
-
-void collect(const toml::node& node, const std::string& key, std::vector<std::pair<std::string, std::string>>& out) {
-  const std::string before = key.empty() ? "" : key + ".";
-  if (const toml::table* table = node.as_table()) {
-    for (const auto& [name, inner] : *table) collect(inner, before + std::string(name.str()), out);
-  } else if (const toml::array* array = node.as_array()) {
-    for (size_t i = 0; i < array->size(); ++i) collect(*array->get(i), before + std::to_string(i), out);
-  } else {
-    std::ostringstream value;
-    node.visit([&](const auto& leaf) {
-      if constexpr (toml::is_value<decltype(leaf)>) value << toml::node_view<const toml::node>(leaf);
-    });
-    out.emplace_back(key, value.str());
-  }
-}
-
 toml::table parsed(const std::string& source, const std::filesystem::path& path) {
   try {
     return toml::parse(source, path.string());
@@ -142,8 +125,7 @@ TomlRecipe parse_toml(const std::string& source, const std::filesystem::path& pa
                       const std::vector<std::string>& overrides) {
   toml::table root = parsed(source, path);
   for (const std::string& assignment : overrides) apply(root, assignment);
-  TomlRecipe out{Converter(path).settings(root), source, {}};
-  collect(root, "", out.leaves);
+  TomlRecipe out{Converter(path).settings(root), source};
   if (overrides.empty()) return out;
   std::ostringstream printed;
   printed << "# " << path.filename().string() << " with --set " << join(overrides, " --set ") << "\n" << root << "\n";

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "descent/nn/settings.h"
@@ -13,7 +12,6 @@ namespace descent::tasks {
 struct TomlRecipe {
   nn::Settings root;  // tables are lists of one table; a list of plain values is one of tables {value = ..}
   std::string text;   // with the overrides in it
-  std::vector<std::pair<std::string, std::string>> leaves;  // dotted key and value, in the order of the keys
 };
 
 // Fails with UsageError naming the line of what is no TOML, or the override that cannot be applied.

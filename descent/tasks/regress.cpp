@@ -6,9 +6,7 @@ namespace descent::tasks {
 
 namespace {
 
-int64_t columns(const data::Dataset& data) {
-  return data.targets.shape().rank() > 1 ? data.targets.shape().back() : 1;
-}
+int64_t columns(const data::Dataset& data) { return data.targets.shape().rank() > 1 ? data.targets.shape().back() : 1; }
 
 std::string columns_text(const data::Dataset& data) {
   return columns(data) == 1 ? "one number to predict" : text(columns(data), " numbers to predict");

@@ -94,12 +94,13 @@ RunResult train_run(const Recipe& recipe, const RunOptions& options) {
   train::Trainer trainer(*experiment.net, experiment.loss, experiment.optimizer);
   RunResult result{.directory = options.directory};
   result.report = trainer.fit(experiment.splits.train, fit);
+  if (result.report.outcome == train::Outcome::interrupted) return result;
   train::Evaluator evaluator(*experiment.net, experiment.loss, experiment.evaluate_options());
   result.train = judge(evaluator, experiment.splits.train);
   result.validation = judge(evaluator, experiment.splits.validation);
   result.test = judge(evaluator, experiment.splits.test);
   if (const std::string note = separability_note(experiment, result.train); !note.empty()) result.notes.push_back(note);
-  if (result.report.outcome != train::Outcome::interrupted) write_results(result, *experiment.net);
+  write_results(result, *experiment.net);
   return result;
 }
 

@@ -46,7 +46,7 @@ struct RunOptions {
 struct RunResult {
   std::filesystem::path directory;
   train::Report report = {};
-  // Of the weights that the run ended with; empty without that part.
+  // Of the weights that the run ended with; empty without that part, and where it was interrupted.
   train::Figures train = {}, validation = {}, test = {};
   std::vector<std::string> notes = {};  // what else is worth saying: that no line separates two classes ...
 

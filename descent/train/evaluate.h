@@ -14,9 +14,9 @@ namespace descent::train {
 struct EvaluateOptions {
   nn::Precision precision = nn::Precision::automatic;
   int64_t batch_size = 2000;
-  double unit = 1;        // what errors of numbers are multiplied by: the deviation that targets were divided by
-  int64_t top_k = 0;      // also how often the label is among the k largest scores; 0: not
-  uint64_t seed = 0;      // of parameters, if the net has none yet
+  double unit = 1;    // what errors of numbers are multiplied by: the deviation that targets were divided by
+  int64_t top_k = 0;  // also how often the label is among the k largest scores; 0: not
+  uint64_t seed = 0;  // of parameters, if the net has none yet
 };
 
 struct Evaluation {

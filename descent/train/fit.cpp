@@ -49,9 +49,9 @@ data::BatchOptions batch_options(const FitOptions& options) {
           .threads = options.data_threads};
 }
 
-const data::Dataset& checked(const data::Dataset& training, const FitOptions& options) {
+const FitOptions& checked(const data::Dataset& training, const FitOptions& options) {
   check(training, options);
-  return training;
+  return options;
 }
 
 std::string monitored(const nn::Loss& loss, const FitOptions& options) {
@@ -78,9 +78,9 @@ Figures Tally::figures(bool classes) const {
 Fit::Fit(nn::Module& net, const nn::Loss& loss, optim::Optimizer optimizer, const data::Dataset& training,
          const FitOptions& options)
     : net_(net),
-      options_(options),
+      options_(checked(training, options)),
       step_(net, loss, std::move(optimizer), step_options_of(options)),
-      batches_(checked(training, options), batch_options(options)),
+      batches_(training, batch_options(options)),
       evaluator_(net, loss, {options.precision, 2000, options.unit, options.top_k, options.seed}),
       stopping_(monitored(loss, options), options.patience),
       files_(options.directory) {

@@ -71,7 +71,7 @@ class Fit {
   Position at_;
   Tally tally_;
   Report report_;
-  int64_t steps_before_ = 0;       // done before this call
+  int64_t steps_before_ = 0;  // done before this call
   double seconds_before_ = 0, train_seconds_ = 0, train_samples_ = 0;
   Clock::time_point begin_ = Clock::now(), last_save_ = begin_, last_shown_ = begin_;
 

@@ -1,4 +1,6 @@
 // Checkpoints of a run, going on from them, and finding the step where numbers end.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -173,7 +175,7 @@ void Fit::diverged() {
   }
   std::string where = first_not_finite_state(step_);
   if (where.empty() && batch != nullptr) where = first_not_finite(step_, *batch);
-  const double rate = step_.optimizer().learning_rate();
+  const std::string rate = fmt::format("{:.4g}", step_.optimizer().learning_rate());  // kept as f32: no more digits
   const bool saved = files_.active() && files_.load_last();
   throw Diverged(
       text("step ", bad + 1, " (epoch ", at_.epoch + 1, "): the loss is not a finite number",

@@ -37,8 +37,7 @@ std::string bar(double part, int width) {
 std::string step_text(const Moment& moment) {
   std::string out = fmt::format("loss {:.4f}", moment.loss);
   if (moment.accuracy >= 0) out += fmt::format("  accuracy {:.4f}", moment.accuracy);
-  return out +
-         fmt::format("  {}  {} left", speed_text(moment.samples_per_second), duration_text(moment.seconds_left));
+  return out + fmt::format("  {}  {} left", speed_text(moment.samples_per_second), duration_text(moment.seconds_left));
 }
 
 std::string figures_text(const Figures& figures) {
@@ -65,7 +64,8 @@ void write(std::string_view text) {
 class TerminalProgress : public Progress {
  public:
   void step(const Moment& moment) override {
-    const double part = moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 0;
+    const double part =
+        moment.batches > 0 ? static_cast<double>(moment.batch) / static_cast<double>(moment.batches) : 0;
     write(fmt::format("{}epoch {}/{} {} {}", clear, moment.epoch + 1, moment.epochs, bar(part, 20), step_text(moment)));
   }
 
@@ -74,7 +74,8 @@ class TerminalProgress : public Progress {
     const bool quick = Clock::now() - last_ < std::chrono::milliseconds(100);
     if (quick && epoch.epoch != moment.epochs) return;
     last_ = Clock::now();
-    write(fmt::format("{}{}{}", clear, epoch_text(moment, epoch), moment.epochs > 200 && epoch.epoch != moment.epochs ? "" : "\n"));
+    write(fmt::format("{}{}{}", clear, epoch_text(moment, epoch),
+                      moment.epochs > 200 && epoch.epoch != moment.epochs ? "" : "\n"));
   }
 
   void note(const std::string& text) override { write(fmt::format("{}{}\n", clear, text)); }

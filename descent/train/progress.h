@@ -11,11 +11,11 @@ namespace descent::train {
 
 // How far a run is.
 struct Moment {
-  int64_t epoch = 0, epochs = 0;            // done, of all
-  int64_t batch = 0, batches = 0;           // done in this epoch, of all
-  int64_t step = 0;                         // done in the run
-  double loss = 0;                          // the mean over this epoch so far
-  double accuracy = -1;                     // likewise; below 0: there is none
+  int64_t epoch = 0, epochs = 0;   // done, of all
+  int64_t batch = 0, batches = 0;  // done in this epoch, of all
+  int64_t step = 0;                // done in the run
+  double loss = 0;                 // the mean over this epoch so far
+  double accuracy = -1;            // likewise; below 0: there is none
   double learning_rate = 0;
   double samples_per_second = 0;
   double seconds_left = 0;  // at this speed
@@ -23,8 +23,8 @@ struct Moment {
 
 // The end of an epoch.
 struct EpochFigures {
-  int64_t epoch = 0;  // from 1
-  Figures train = {};  // means over the epoch's own steps, dropout and all
+  int64_t epoch = 0;         // from 1
+  Figures train = {};        // means over the epoch's own steps, dropout and all
   Figures validation = {};   // empty without a validation part
   double learning_rate = 0;  // of its last step
   double seconds = 0;        // since the run began, earlier parts of a resumed run included

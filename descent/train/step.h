@@ -20,7 +20,7 @@ struct StepOptions {
   uint64_t seed = 0;  // of initial values, dropout and the like
   optim::Regularization regularization = {};
   optim::Clip clip = {};
-  double average = 0;  // decay of the moving average of weights; 0: none
+  double average = 0;    // decay of the moving average of weights; 0: none
   bool profile = false;  // time each kernel
 };
 

@@ -12,11 +12,11 @@ bool EarlyStopping::observe(const Figures& validation, int64_t epoch) {
   if (!value) {
     std::vector<std::string> names;
     for (const auto& [name, number] : validation) names.push_back(name);
-    throw UsageError(
-        text("a validation has no figure '", metric_, "' to watch (it has ", join(names, ", "), ")", did_you_mean(metric_, names)));
+    throw UsageError(text("a validation has no figure '", metric_, "' to watch (it has ", join(names, ", "), ")",
+                          did_you_mean(metric_, names)));
   }
-  const bool better = !std::isnan(*value) && (!memory_.best || (larger_is_better(metric_) ? *value > *memory_.best
-                                                                                         : *value < *memory_.best));
+  const bool better = !std::isnan(*value) &&
+                      (!memory_.best || (larger_is_better(metric_) ? *value > *memory_.best : *value < *memory_.best));
   if (better)
     memory_ = {value, epoch, 0};
   else

@@ -34,7 +34,8 @@ void fill_states(const std::vector<nn::StatePtr>& states, const io::NamedArrays&
                  bool exactly) {
   for (const nn::StatePtr& state : states) {
     const auto array = std::ranges::find(arrays, state->name(), &io::NamedArrays::value_type::first);
-    if (array == arrays.end()) fail(text(source, " has no '", state->name(), "' ", state->type(), ": it is of another net"));
+    if (array == arrays.end())
+      fail(text(source, " has no '", state->name(), "' ", state->type(), ": it is of another net"));
     if (array->second.type() != state->type())
       fail(text(source, ": '", state->name(), "' is ", array->second.type(), ", the net's is ", state->type()));
     state->assign(array->second);

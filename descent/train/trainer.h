@@ -1,5 +1,5 @@
-// The training loop: epochs of batches, validation, checkpoints, early stopping, exact resume. There is one; tasks bring
-// data, nets and losses to it.
+// The training loop: epochs of batches, validation, checkpoints, early stopping, exact resume. There is one; tasks
+// bring data, nets and losses to it.
 //
 //   train::Trainer trainer{net, nn::cross_entropy, optim::AdamW{.learning_rate = 1e-3}};
 //   train::Report report = trainer.fit(digits.train, {.epochs = 10, .validation = digits.test});
@@ -39,7 +39,7 @@ struct FitOptions {
   double unit = 1;    // of errors of numbers: the deviation that the targets were divided by
   int64_t top_k = 0;  // see EvaluateOptions
 
-  int64_t record_every = 100;  // steps between two records of the layers' gradients; 0: none
+  int64_t record_every = 100;            // steps between two records of the layers' gradients; 0: none
   std::filesystem::path directory = {};  // for metrics.jsonl and checkpoints (see run_files.h); empty: none are written
   bool resume = false;  // go on from the directory's newest good checkpoint, as if the run had never stopped; without
                         // one, begin
@@ -61,10 +61,10 @@ struct Report {
   double seconds = 0;             // likewise
   double samples_per_second = 0;  // while training, of this call
   uint64_t seed = 0;
-  std::string precision;             // "f32" or "bf16": of matrix products
-  Figures train;                     // means over the last epoch's own steps
-  Figures validation;                // of the weights that the net now has; empty without a validation part
-  int64_t best_epoch = 0;            // whose weights these are, from 1; 0 if they are the last
+  std::string precision;              // "f32" or "bf16": of matrix products
+  Figures train;                      // means over the last epoch's own steps
+  Figures validation;                 // of the weights that the net now has; empty without a validation part
+  int64_t best_epoch = 0;             // whose weights these are, from 1; 0 if they are the last
   std::vector<EpochFigures> history;  // of this call
   std::vector<std::string> warnings;  // about the gradients' health
   std::string weights_sha256;         // of the net's states by name

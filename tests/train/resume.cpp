@@ -1,0 +1,283 @@
+// Stopped and resumed at any step, a run ends with the same bits as if it had never stopped.
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <nlohmann/json.hpp>
+
+#include "descent/io/checkpoint.h"
+#include "training.h"
+
+namespace descent::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Everything that has a memory: dropout, moments, averages, a plateau schedule, early stopping, augmentation, the order
+// of the examples.
+struct Scene {
+  data::Dataset data = sides(70), validation = sides(40, 2);
+
+  FitOptions options(const fs::path& folder) const {
+    FitOptions out{.epochs = 6,
+                   .batch_size = 16,  // 5 steps an epoch, the last of 6 rows
+                   .validation = validation,
+                   .seed = 11,
+                   .average = 0.8,
+                   .monitor = "loss",
+                   .augment = data::AugmentOptions{.shift = 1, .rotate = 10},
+                   .record_every = 3,
+                   .directory = folder,
+                   .progress = nullptr};
+    return out;
+  }
+
+  Report fit(const FitOptions& options) const {
+    const data::Normalizer normalizer = data::Normalizer::fit(data.inputs);
+    nn::Sequential net{nn::Normalize{normalizer.scale, normalizer.shift},
+                       nn::Flatten{},
+                       nn::Linear{12},
+                       nn::ReLU{},
+                       nn::Dropout{0.3},
+                       nn::Linear{2}};
+    Trainer trainer(net, nn::cross_entropy, optim::AdamW{.learning_rate = 0.02});
+    return trainer.fit(data, options);
+  }
+};
+
+// The plateau's memory, and a stop after `stop` steps (-1: none).
+std::function<optim::Schedule(const optim::RunLength&)> plateau_until(int64_t stop) {
+  return [stop](const optim::RunLength&) {
+    struct Stopping : optim::Schedule::Rule {
+      optim::Schedule inner = optim::schedule::on_plateau({.factor = 0.5, .patience = 0, .threshold = 0.2});
+      int64_t stop = -1;
+      double factor(int64_t step) const override {
+        if (step + 1 == stop) request_stop();
+        return inner(step);
+      }
+      void observe(double metric) override { inner.observe(metric); }
+      std::vector<double> memory() const override { return inner.memory(); }
+      void restore(std::span<const double> memory) override { inner.restore(memory); }
+    };
+    auto rule = std::make_shared<Stopping>();
+    rule->stop = stop;
+    return optim::Schedule("plateau", rule);
+  };
+}
+
+FitOptions stopping_after(FitOptions options, int64_t steps) {
+  options.schedule = plateau_until(steps);
+  return options;
+}
+
+nlohmann::json without_seconds(const std::string& line) {
+  nlohmann::json out = nlohmann::json::parse(line);
+  out.erase("seconds");
+  return out;
+}
+
+std::vector<nlohmann::json> records_of(const fs::path& folder) {
+  std::vector<nlohmann::json> out;
+  for (const std::string& line : lines_of(folder / "metrics.jsonl")) out.push_back(without_seconds(line));
+  return out;
+}
+
+TEST_F(RunFolder, StoppedAnywhereItEndsTheSame) {
+  const Scene scene;
+  const Report whole = scene.fit(stopping_after(scene.options(folder_ / "whole"), -1));
+  EXPECT_EQ(whole.steps, 30);
+  EXPECT_EQ(whole.outcome, Outcome::finished);
+  for (const int64_t stop : {1, 4, 5, 6, 13, 15, 29, 30}) {
+    const fs::path run = folder_ / std::to_string(stop);
+    const Report first = scene.fit(stopping_after(scene.options(run), stop));
+    EXPECT_EQ(first.outcome, Outcome::interrupted) << stop;
+    EXPECT_EQ(first.steps, stop);
+    FitOptions again = stopping_after(scene.options(run), -1);
+    again.resume = true;
+    const Report rest = scene.fit(again);
+    EXPECT_EQ(rest.weights_sha256, whole.weights_sha256) << "stopped after " << stop;
+    EXPECT_EQ(rest.steps, whole.steps);
+    EXPECT_EQ(rest.best_epoch, whole.best_epoch);
+    EXPECT_EQ(rest.validation, whole.validation);
+    EXPECT_EQ(rest.train, whole.train);
+    EXPECT_EQ(records_of(run), records_of(folder_ / "whole")) << "stopped after " << stop;
+  }
+}
+
+TEST_F(RunFolder, StoppedAgainAndAgain) {
+  const Scene scene;
+  const Report whole = scene.fit(stopping_after(scene.options(folder_ / "whole"), -1));
+  Report last;
+  for (int64_t stop = 3; stop <= 33; stop += 3) {
+    FitOptions options = stopping_after(scene.options(folder_ / "run"), stop);
+    options.resume = true;  // the first time there is nothing yet, and it begins
+    last = scene.fit(options);
+  }
+  EXPECT_EQ(last.outcome, Outcome::finished);
+  EXPECT_EQ(last.weights_sha256, whole.weights_sha256);
+}
+
+TEST_F(RunFolder, AFinishedRunStaysAsItIs) {
+  const Scene scene;
+  FitOptions options = stopping_after(scene.options(folder_), -1);
+  const Report whole = scene.fit(options);
+  options.resume = true;
+  const Report again = scene.fit(options);
+  EXPECT_EQ(again.weights_sha256, whole.weights_sha256);
+  EXPECT_EQ(again.outcome, Outcome::finished);
+  EXPECT_EQ(again.steps, whole.steps);
+}
+
+TEST_F(RunFolder, SeedsAndThreads) {
+  const Scene scene;
+  const auto weights = [&](uint64_t seed, int data_threads) {
+    FitOptions options = stopping_after(scene.options({}), -1);
+    options.seed = seed;
+    options.data_threads = data_threads;
+    return scene.fit(options).weights_sha256;
+  };
+  EXPECT_EQ(weights(1, 1), weights(1, 1));
+  EXPECT_EQ(weights(1, 1), weights(1, 3));
+  EXPECT_NE(weights(1, 1), weights(2, 1));
+}
+
+TEST_F(RunFolder, ADamagedLastCheckpointIsPassedOver) {
+  const Scene scene;
+  const Report whole = scene.fit(stopping_after(scene.options(folder_ / "whole"), -1));
+  for (const int64_t stop : {7, 12}) {
+    FitOptions options = stopping_after(scene.options(folder_ / "run"), stop);
+    options.resume = true;
+    scene.fit(options);
+  }
+  {
+    std::fstream file(folder_ / "run" / "last.safetensors", std::ios::in | std::ios::out);
+    file.seekp(-3, std::ios::end);
+    file.put('x');
+  }
+  FitOptions options = stopping_after(scene.options(folder_ / "run"), -1);
+  options.resume = true;
+  EXPECT_EQ(scene.fit(options).weights_sha256, whole.weights_sha256);
+}
+
+TEST_F(RunFolder, OtherSettingsAreRefused) {
+  const Scene scene;
+  scene.fit(stopping_after(scene.options(folder_), 4));
+  FitOptions options = stopping_after(scene.options(folder_), -1);
+  options.resume = true;
+  options.batch_size = 8;
+  const std::string error = error_of([&] { scene.fit(options); });
+  EXPECT_NE(error.find("last.safetensors: the run was trained with batch_size 16, so it cannot go on with 8"),
+            std::string::npos)
+      << error;
+}
+
+TEST_F(RunFolder, ACheckpointOfAnotherNetIsRefused) {
+  const Scene scene;
+  scene.fit(stopping_after(scene.options(folder_), 4));
+  nn::Sequential net{nn::Flatten{}, nn::Linear{2}};
+  Trainer trainer(net, nn::cross_entropy, optim::SGD{});
+  data::Dataset floats = scene.data;
+  floats.inputs = floats.inputs.cast(DType::f32);
+  FitOptions options{.directory = folder_, .resume = true, .progress = nullptr};
+  const std::string error = error_of([&] { trainer.fit(floats, options); });
+  EXPECT_NE(error.find("it is of another net"), std::string::npos) << error;
+}
+
+// --- a signal, and a full disk, in a process of their own ---
+
+// The child's exit status; -1 if a signal ended it. `said` is its standard error.
+int in_child(const std::function<void()>& body, std::string& said) {
+  int pipes[2];
+  if (::pipe(pipes) != 0) return -2;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(pipes[1], STDERR_FILENO);
+    try {
+      body();
+      ::_exit(0);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      std::fflush(stderr);
+      ::_exit(1);
+    }
+  }
+  ::close(pipes[1]);
+  char buffer[4096];
+  for (ssize_t count; (count = ::read(pipes[0], buffer, sizeof(buffer))) > 0;) said.append(buffer, count);
+  ::close(pipes[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::function<optim::Schedule(const optim::RunLength&)> raising(int signal, std::vector<int64_t> steps) {
+  return hooked([=](int64_t step) {
+    if (std::ranges::find(steps, step) != steps.end()) ::raise(signal);
+  });
+}
+
+TEST_F(RunFolder, ASignalFinishesTheStepAndSaves) {
+  const Scene scene;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const fs::path run = folder_ / std::to_string(signal);
+    std::string said;
+    const int status = in_child(
+        [&] {
+          FitOptions options = scene.options(run);
+          options.schedule = raising(signal, {7});
+          const Report report = scene.fit(options);
+          if (report.outcome != Outcome::interrupted || report.steps != 8) fail("it did not stop after the step");
+        },
+        said);
+    EXPECT_EQ(status, 0) << said;
+    EXPECT_EQ(nlohmann::json::parse(io::load_newest_good(run).checkpoint.manifest).at("step"), 8);
+  }
+}
+
+TEST_F(RunFolder, ASecondSignalEndsAtOnce) {
+  const Scene scene;
+  std::string said;
+  const int status = in_child(
+      [&] {
+        FitOptions options = scene.options(folder_ / "run");
+        options.schedule = hooked([](int64_t step) {
+          if (step == 7) {
+            ::raise(SIGINT);
+            ::raise(SIGINT);
+          }
+        });
+        scene.fit(options);
+      },
+      said);
+  EXPECT_EQ(status, -1) << said;
+}
+
+TEST_F(RunFolder, AfterARunSignalsDoWhatTheyDidBefore) {
+  const Scene scene;
+  scene.fit(stopping_after(scene.options({}), 3));
+  struct sigaction now {};
+  ::sigaction(SIGINT, nullptr, &now);
+  EXPECT_EQ(now.sa_handler, SIG_DFL);
+}
+
+TEST_F(RunFolder, AFullDiskIsSaidAndLeavesTheLastCheckpoint) {
+  const Scene scene;
+  scene.fit(stopping_after(scene.options(folder_), 6));
+  std::string said;
+  const int status = in_child(
+      [&] {
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit small{2000, 2000};  // bytes a file may have
+        ::setrlimit(RLIMIT_FSIZE, &small);
+        FitOptions options = stopping_after(scene.options(folder_), -1);
+        options.resume = true;
+        scene.fit(options);
+      },
+      said);
+  EXPECT_EQ(status, 1);
+  EXPECT_NE(said.find("cannot write "), std::string::npos) << said;
+  EXPECT_EQ(nlohmann::json::parse(io::load_newest_good(folder_).checkpoint.manifest).at("step"), 6);
+}
+
+}  // namespace
+}  // namespace descent::train
