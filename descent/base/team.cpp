@@ -1,8 +1,10 @@
 #include "descent/base/team.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -97,19 +99,26 @@ class Team {
   alignas(64) std::atomic<uint32_t> phase_{0};
 };
 
-Team& the_team() {
-  static Team team;
+// A forked child has none of its parent's threads: it begins with a new team, and leaves the old one's memory alone.
+std::unique_ptr<Team>& the_team() {
+  static std::unique_ptr<Team> team = [] {
+    pthread_atfork(nullptr, nullptr, [] {
+      (void)the_team().release();
+      the_team() = std::make_unique<Team>();
+    });
+    return std::make_unique<Team>();
+  }();
   return team;
 }
 
 }  // namespace
 
 void run(int threads, void (*job)(void*, Share), void* context) {
-  if (!the_team().try_run(threads, job, context)) job(context, {0, 1});
+  if (!the_team()->try_run(threads, job, context)) job(context, {0, 1});
 }
 
 void barrier(Share share) {
-  if (share.parts > 1) the_team().barrier(share.parts);
+  if (share.parts > 1) the_team()->barrier(share.parts);
 }
 
 }  // namespace descent::team

@@ -91,6 +91,7 @@ CompiledProgram compile_graph(const Graph& graph, std::span<const Value> results
   FusionOptions fusion;
   fusion.fuse = options.fuse;
   out.program = lower(staged, partition(staged, fusion, bound), bound);
+  if (options.fuse) attach_epilogues(out.program);
   if (options.fuse) merge_launches(out.program);
   show(4, to_text(out.program));
   plan_memory(out.program, options.donate);

@@ -64,12 +64,14 @@ std::string work_text(const CallStep& step) {
   std::string out = text("call ", step.what, " {", step.attrs, "}\n");
   for (const View& view : step.reads) out += text("      reads ", view, "\n");
   for (const View& view : step.writes) out += text("      writes ", view, "\n");
+  if (step.epilogue) out += text("    and with each piece of it\n", *step.epilogue);
   return out;
 }
 
 std::string role_text(const Buffer& buffer) {
   if (buffer.role == BufferRole::input) return text("input ", buffer.name);
   if (buffer.role == BufferRole::output) return text("output ", buffer.name);
+  if (buffer.role == BufferRole::passing) return "passing";
   return text("at ", buffer.offset);
 }
 
@@ -101,17 +103,27 @@ void collect(const LoopKernel& kernel, std::vector<View>* reads, std::vector<Vie
 
 }  // namespace
 
+// What an epilogue reads of the product does not come from memory.
 std::vector<View> reads_of(const Step& step) {
-  if (const auto* call = std::get_if<CallStep>(&step.work)) return call->reads;
   std::vector<View> reads;
-  for (const LoopKernel& kernel : std::get<LoopStep>(step.work).kernels) collect(kernel, &reads, nullptr);
+  if (const auto* call = std::get_if<CallStep>(&step.work)) {
+    if (call->epilogue) collect(*call->epilogue, &reads, nullptr);
+    std::erase_if(reads, [&](const View& view) { return view.buffer == call->writes[0].buffer; });
+    reads.insert(reads.end(), call->reads.begin(), call->reads.end());
+  } else {
+    for (const LoopKernel& kernel : std::get<LoopStep>(step.work).kernels) collect(kernel, &reads, nullptr);
+  }
   return reads;
 }
 
 std::vector<View> writes_of(const Step& step) {
-  if (const auto* call = std::get_if<CallStep>(&step.work)) return call->writes;
   std::vector<View> writes;
-  for (const LoopKernel& kernel : std::get<LoopStep>(step.work).kernels) collect(kernel, nullptr, &writes);
+  if (const auto* call = std::get_if<CallStep>(&step.work)) {
+    if (!call->epilogue) return call->writes;
+    collect(*call->epilogue, nullptr, &writes);
+  } else {
+    for (const LoopKernel& kernel : std::get<LoopStep>(step.work).kernels) collect(kernel, nullptr, &writes);
+  }
   return writes;
 }
 
@@ -168,6 +180,7 @@ void verify(const Program& program) {
     };
     try {
       if (const auto* loop = std::get_if<LoopStep>(&step.work)) std::ranges::for_each(loop->kernels, check_kernel);
+      else if (const auto& epilogue = std::get<CallStep>(step.work).epilogue) check_kernel(*epilogue);
       for (const View& view : reads_of(step)) {
         check_view(program, view);
         if (!written[view.buffer]) fail(text("it reads b", view.buffer, " before anything wrote it"));

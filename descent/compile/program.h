@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -81,6 +82,9 @@ struct CallStep {
   std::string what;
   Attrs attrs;
   std::vector<View> reads, writes;
+  // Of a matrix product: runs on each piece of the product while it is in the cache, in the place of storing it. It has
+  // no reductions, its domain is the product's elements in order, and the product's buffer is `passing`.
+  std::optional<LoopKernel> epilogue = {};
   friend bool operator==(const CallStep&, const CallStep&) = default;
 };
 
@@ -95,6 +99,7 @@ enum class BufferRole : uint8_t {
   input,      // bytes given by the caller at run time
   output,     // bytes given by the caller, written by the step
   temporary,  // in the arena, at `offset`
+  passing,    // made and used up piece by piece within one step: has no place
 };
 
 struct Buffer {

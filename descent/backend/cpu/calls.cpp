@@ -8,15 +8,15 @@ namespace {
 
 struct Maker {
   std::string_view what;
-  std::unique_ptr<Call> (*make)(const CallStep&);
+  std::unique_ptr<Call> (*make)(const CallStep&, const Program&);
 };
 constexpr Maker makers[] = {{"matmul", make_matmul}, {"fused_matmul", make_matmul}, {"gather", make_gather}, {"scatter_add", make_scatter_add}};
 
 }  // namespace
 
-std::unique_ptr<Call> make_call(const CallStep& step) {
+std::unique_ptr<Call> make_call(const CallStep& step, const Program& program) {
   for (const Maker& maker : makers)
-    if (maker.what == step.what) return maker.make(step);
+    if (maker.what == step.what) return maker.make(step, program);
   fail(text("the CPU backend has no kernel for '", step.what, "'"));
 }
 

@@ -15,8 +15,8 @@ class Call {
   virtual std::string kernel() const = 0;             // which implementation runs: for logs, profiles and tests
 };
 
-// Fails naming the call if there is no such kernel.
-std::unique_ptr<Call> make_call(const CallStep& step);
+// Fails naming the call if there is no such kernel. The call keeps what it needs of the step and its program.
+std::unique_ptr<Call> make_call(const CallStep& step, const Program& program);
 
 // The element a view begins at.
 inline std::byte* address_of(const View& view, std::byte* const* addresses) {
@@ -24,8 +24,8 @@ inline std::byte* address_of(const View& view, std::byte* const* addresses) {
 }
 
 // The makers that make_call chooses from.
-std::unique_ptr<Call> make_matmul(const CallStep& step);       // matmul, fused_matmul
-std::unique_ptr<Call> make_gather(const CallStep& step);
-std::unique_ptr<Call> make_scatter_add(const CallStep& step);
+std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program);  // matmul, fused_matmul
+std::unique_ptr<Call> make_gather(const CallStep& step, const Program& program);
+std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program& program);
 
 }  // namespace descent::cpu

@@ -45,7 +45,7 @@ class CpuExecutable : public Executable {
  private:
   static Work prepare(const Step& step, const Program& program) {
     if (const auto* loop = std::get_if<LoopStep>(&step.work)) return {std::make_unique<TileLaunch>(*loop, program, thread_count()), nullptr};
-    return {nullptr, make_call(std::get<CallStep>(step.work))};
+    return {nullptr, make_call(std::get<CallStep>(step.work), program)};
   }
 
   void run_profiled() {

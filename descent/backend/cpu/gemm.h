@@ -1,7 +1,8 @@
-// Our own matrix product for processors without matrix tiles: C = activation(A B + bias).
+// Our own matrix product: C = activation(A B + bias).
 //
-// oneDNN reaches the same share of the peak on these processors (bench/README.md), but allocates in every call and
-// wants weights packed beforehand; here a step allocates nothing, and each thread packs what it is about to use.
+// oneDNN reaches the same share of the peak on processors without matrix tiles, and less with them (bench/README.md),
+// but allocates in every call and wants weights packed beforehand; here a step allocates nothing, and each thread packs
+// what it is about to use.
 #pragma once
 
 #include <cstddef>
@@ -29,25 +30,30 @@ struct Problem {
   bool relu = false;
 };
 
-// What one instruction set offers. `scratch` is the calling thread's (its own part of the work), `shared` everybody's.
+// What one instruction set offers. C is made of tiles of rows times panels of columns.
 struct Kernels {
   const char* name;
-  int64_t (*panel)(const Problem&);  // columns of a packed panel of B
-  int64_t (*tiles)(const Problem&);  // tiles of rows
+  int64_t (*panel)(const Problem&);                  // columns of a panel of B
+  int64_t (*tiles)(const Problem&);                  // tiles of rows
+  int64_t (*tile_row)(const Problem&, int64_t tile);  // the first row of a tile; of tile number tiles(): m
 
-  // Bytes for the shared copy of A (0: A is read as it lies) and for one thread's packed panel.
+  // A copy of A that all threads share (no bytes: A is read as it lies), made part by part.
   size_t (*shared_bytes)(const Problem&);
-  size_t (*scratch_bytes)(const Problem&);
-
-  // Makes part `part` of `parts` of the shared copy of A.
   void (*share_a)(const Problem&, std::byte* shared, int64_t part, int64_t parts);
 
-  // Computes some tiles of the columns of some panels.
-  void (*compute)(const Problem&, const std::byte* shared, std::byte* scratch, int64_t tile_begin, int64_t tile_end,
-                  int64_t panel_begin, int64_t panel_end);
+  // Copies `count` neighbouring panels of B, `panel_bytes` each, to where one thread will read them.
+  size_t (*panel_bytes)(const Problem&);
+  void (*pack)(const Problem&, int64_t panel, int64_t count, std::byte* to);
+
+  // Computes some tiles of the columns of packed panels, the first of which is number `panel`. `scratch` is the calling
+  // thread's. Packed panels, `shared` and `scratch` are aligned to 64 bytes.
+  size_t (*scratch_bytes)(const Problem&);
+  void (*multiply)(const Problem&, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
+                   int64_t tile_end, int64_t panel, int64_t count);
 };
 
 // Null where the processor lacks the instructions.
+const Kernels* amx_bf16();
 const Kernels* avx512_f32();
 const Kernels* avx512_bf16();
 const Kernels* avx2_f32();

@@ -73,9 +73,7 @@ struct Avx2F32 {
 namespace descent::cpu::gemm {
 
 const Kernels* avx2_f32() {
-  using G = Gemm<Avx2F32>;
-  static constexpr Kernels table{"gemm avx2 f32", [](const Problem& p) { return G::panel_for(p.n); }, G::tiles,
-                                 G::shared_bytes, G::scratch_bytes, G::share_a, G::compute};
+  static constexpr Kernels table = Gemm<Avx2F32>::table("gemm avx2 f32");
   return processor().avx2 ? &table : nullptr;
 }
 

@@ -40,7 +40,7 @@ struct Gemm {
 
   // The shared copy holds tile after tile, each unit by unit: row i of a tile of h rows has its unit u at u * h + i.
   static size_t shared_bytes(const Problem& p) { return direct_a(p) ? 0 : static_cast<size_t>(units(p.k) * p.m * 4); }
-  static size_t scratch_bytes(const Problem& p) { return static_cast<size_t>(units(p.k) * panel_for(p.n) * 4 + 64); }
+  static size_t panel_bytes(const Problem& p) { return static_cast<size_t>(units(p.k) * panel_for(p.n) * 4 + 63) / 64 * 64; }
 
   // --- copies ---
 
@@ -193,24 +193,31 @@ struct Gemm {
     }
   }
 
-  template <int vectors>
-  static void compute_with(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t tile_begin, int64_t tile_end,
-                           int64_t panel_begin, int64_t panel_end) {
-    constexpr int64_t columns = int64_t{vectors} * width;
-    auto* packed = reinterpret_cast<uint32_t*>((reinterpret_cast<uintptr_t>(scratch) + 63) / 64 * 64);
-    for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-      const int64_t column = panel * columns;
-      copy_units(p.b.data, p.k, p.b.row_stride, p.b.column_stride, column, min(columns, p.n - column), columns, packed, columns);
-      rows_times_panel<vectors>(p, shared, reinterpret_cast<const float*>(packed), tile_begin, tile_end, column);
+  static void pack(const Problem& p, int64_t panel, int64_t count, std::byte* to) {
+    const int64_t columns = panel_for(p.n);
+    for (int64_t i = 0; i < count; ++i, to += panel_bytes(p)) {
+      const int64_t column = (panel + i) * columns;
+      copy_units(p.b.data, p.k, p.b.row_stride, p.b.column_stride, column, min(columns, p.n - column), columns,
+                 reinterpret_cast<uint32_t*>(to), columns);
     }
   }
 
-  static void compute(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t tile_begin, int64_t tile_end,
-                      int64_t panel_begin, int64_t panel_end) {
+  static void multiply(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte*, int64_t tile_begin,
+                       int64_t tile_end, int64_t panel, int64_t count) {
     const int vectors = vectors_for(p.n);
-    if (vectors == 1) return compute_with<1>(p, shared, scratch, tile_begin, tile_end, panel_begin, panel_end);
-    if (vectors == 2) return compute_with<2>(p, shared, scratch, tile_begin, tile_end, panel_begin, panel_end);
-    if constexpr (V::widest == 4) compute_with<4>(p, shared, scratch, tile_begin, tile_end, panel_begin, panel_end);
+    for (int64_t i = 0; i < count; ++i, panels += panel_bytes(p)) {
+      const auto* packed = reinterpret_cast<const float*>(panels);
+      const int64_t column = (panel + i) * panel_for(p.n);
+      if (vectors == 1) rows_times_panel<1>(p, shared, packed, tile_begin, tile_end, column);
+      if (vectors == 2) rows_times_panel<2>(p, shared, packed, tile_begin, tile_end, column);
+      if constexpr (V::widest == 4)
+        if (vectors == 4) rows_times_panel<4>(p, shared, packed, tile_begin, tile_end, column);
+    }
+  }
+
+  static constexpr Kernels table(const char* name) {
+    return {name, [](const Problem& p) { return panel_for(p.n); }, tiles, tile_row, shared_bytes, share_a, panel_bytes, pack,
+            [](const Problem&) { return size_t{0}; }, multiply};
   }
 };
 

@@ -71,9 +71,9 @@ class ScatterAdd : public Call {
 
 }  // namespace
 
-std::unique_ptr<Call> make_gather(const CallStep& step) { return std::make_unique<Gather>(step); }
+std::unique_ptr<Call> make_gather(const CallStep& step, const Program&) { return std::make_unique<Gather>(step); }
 
-std::unique_ptr<Call> make_scatter_add(const CallStep& step) {
+std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program&) {
   const DType dtype = step.writes[0].dtype;
   if (dtype == DType::f32) return std::make_unique<ScatterAdd<float>>(step);
   if (dtype == DType::i32 || dtype == DType::u32) return std::make_unique<ScatterAdd<uint32_t>>(step);  // both wrap alike

@@ -1,9 +1,11 @@
 #include "descent/backend/cpu/matmul.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "descent/backend/cpu/gemm.h"
 #include "descent/backend/cpu/processor.h"
+#include "descent/backend/cpu/tile_machine.h"
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
 #include "descent/core/array.h"
@@ -45,11 +47,17 @@ gemm::Matrix last_two(const View& view) {
   return out;
 }
 
+// How much of a product one thread has in hand at a time.
+constexpr size_t group_bytes = 512 << 10;  // of packed panels: they stay in the second cache
+constexpr size_t chunk_bytes = 256 << 10;  // of the tiles of A that a group is multiplied with before the next ones
+constexpr int64_t epilogue_rows = 64;       // of the product, before the epilogue runs on them
+
 // Our own kernels: one parallel region, over panels of columns where there are enough, else over rows; a batch of
 // small products is shared out whole.
 class GemmMatmul : public Call {
  public:
-  GemmMatmul(const CallStep& step, const gemm::Kernels& kernels) : kernels_(kernels), a_(step.reads[0]), b_(step.reads[1]), c_(step.writes[0]) {
+  GemmMatmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels)
+      : kernels_(kernels), a_(step.reads[0]), b_(step.reads[1]), c_(step.writes[0]) {
     const size_t rank = a_.sizes.size();
     problem_.m = a_.sizes[rank - 2];
     problem_.k = a_.sizes[rank - 1];
@@ -61,6 +69,8 @@ class GemmMatmul : public Call {
     problem_.c_bf16 = c_.dtype == DType::bf16;
     problem_.relu = step.what == "fused_matmul" && step.attrs.string("activation") == "relu";
     if (step.reads.size() == 3) bias_ = &(bias_view_ = step.reads[2]);
+    if (step.epilogue) epilogue_.emplace(*step.epilogue, program);
+    buffers_ = program.buffers.size();
     for (size_t axis = 0; axis + 2 < rank; ++axis) batch_ *= a_.sizes[axis];
     plan(thread_count());
   }
@@ -69,7 +79,7 @@ class GemmMatmul : public Call {
     const float* bias = bias_ ? reinterpret_cast<const float*>(address_of(*bias_, addresses)) : nullptr;
     run_together(threads_, [&](Share share) { run_part(addresses, bias, share); });
   }
-  std::string kernel() const override { return kernels_.name; }
+  std::string kernel() const override { return text(kernels_.name, epilogue_ ? " with epilogue" : ""); }
 
  private:
   void plan(int threads) {
@@ -79,13 +89,38 @@ class GemmMatmul : public Call {
     whole_ = batch_ > 1;
     panels_ = (problem_.n + kernels_.panel(problem_) - 1) / kernels_.panel(problem_);
     tiles_ = kernels_.tiles(problem_);
-    by_panels_ = panels_ % threads_ == 0 || panels_ >= 4 * threads_;
-    shared_bytes_ = (kernels_.shared_bytes(problem_) + 63) / 64 * 64;
-    scratch_bytes_ = (kernels_.scratch_bytes(problem_) + 63) / 64 * 64;
+    // An epilogue that reads much wants whole rows: the processor sees long streams coming, short ones it does not.
+    const bool reads_much = epilogue_ && epilogue_->bytes_read() >= 12;
+    by_panels_ = !reads_much && (panels_ % threads_ == 0 || panels_ >= 4 * threads_);
+    plan_group();
+    shared_bytes_ = rounded(kernels_.shared_bytes(problem_));
+    scratch_bytes_ = rounded(kernels_.scratch_bytes(problem_));
+    piece_bytes_ = epilogue_ ? rounded(static_cast<size_t>(most_rows() * group_ * kernels_.panel(problem_)) * sizeof(float)) : 0;
+    table_bytes_ = epilogue_ ? rounded(buffers_ * sizeof(std::byte*)) : 0;
+    thread_bytes_ = rounded(static_cast<size_t>(group_) * kernels_.panel_bytes(problem_)) + scratch_bytes_ + piece_bytes_ + table_bytes_;
     const size_t shares = whole_ ? static_cast<size_t>(threads_) : 1;
-    memory_ = allocate_bytes(shares * shared_bytes_ + static_cast<size_t>(threads_) * scratch_bytes_);
-    scratch_ = memory_.get() + shares * shared_bytes_;
+    memory_ = allocate_bytes(shares * shared_bytes_ + static_cast<size_t>(threads_) * thread_bytes_);
+    threads_memory_ = memory_.get() + shares * shared_bytes_;
   }
+
+  // Several panels are packed at once, and then multiplied with some tiles at a time.
+  void plan_group() {
+    const int64_t each = by_panels_ && !whole_ ? (panels_ + threads_ - 1) / threads_ : panels_;
+    group_ = std::clamp<int64_t>(static_cast<int64_t>((epilogue_ ? 5 * group_bytes / 2 : group_bytes) / kernels_.panel_bytes(problem_)), 1, each);
+    const int64_t tile_rows = kernels_.tile_row(problem_, 1);
+    const auto tile_bytes = static_cast<size_t>(tile_rows * problem_.k) * size_of(a_.dtype);
+    chunk_ = epilogue_ ? (epilogue_rows + tile_rows - 1) / tile_rows
+             : group_ == 1 ? tiles_
+                           : std::max<int64_t>(1, static_cast<int64_t>(chunk_bytes / tile_bytes));
+  }
+
+  static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+  int64_t most_rows() const {
+    int64_t most = 0;
+    for (int64_t t = 0; t < tiles_; t += chunk_) most = std::max(most, rows_of(t, std::min(t + chunk_, tiles_)));
+    return most;
+  }
+  int64_t rows_of(int64_t tile_begin, int64_t tile_end) const { return kernels_.tile_row(problem_, tile_end) - kernels_.tile_row(problem_, tile_begin); }
 
   // The address of the matrix number `index` of a batch.
   static std::byte* at(const View& view, std::byte* const* addresses, int64_t index) {
@@ -101,20 +136,30 @@ class GemmMatmul : public Call {
     gemm::Problem p = problem_;
     p.a.data = at(a_, addresses, index);
     p.b.data = at(b_, addresses, index);
-    p.c = at(c_, addresses, index);
+    if (!epilogue_) p.c = at(c_, addresses, index);
     p.bias = bias;
     return p;
   }
 
+  // One thread's memory.
+  struct Mine {
+    std::byte *panels, *scratch, *piece;
+    std::byte** table;  // of addresses
+  };
+  Mine mine(int part) const {
+    std::byte* at = threads_memory_ + static_cast<size_t>(part) * thread_bytes_;
+    return {at + scratch_bytes_ + piece_bytes_ + table_bytes_, at, at + scratch_bytes_, reinterpret_cast<std::byte**>(at + scratch_bytes_ + piece_bytes_)};
+  }
+
   void run_part(std::byte* const* addresses, const float* bias, Share share) {
     const auto [part, parts] = share;
-    std::byte* scratch = scratch_ + static_cast<size_t>(part) * scratch_bytes_;
+    const Mine own = mine(part);
     if (whole_) {
       std::byte* shared = memory_.get() + static_cast<size_t>(part) * shared_bytes_;
       for (int64_t i = batch_ * part / parts; i < batch_ * (part + 1) / parts; ++i) {
         const gemm::Problem p = problem_at(addresses, bias, i);
         if (shared_bytes_ != 0) kernels_.share_a(p, shared, 0, 1);
-        kernels_.compute(p, shared, scratch, 0, tiles_, 0, panels_);
+        multiply(p, shared, own, {0, tiles_, 0, panels_});
       }
       return;
     }
@@ -123,37 +168,105 @@ class GemmMatmul : public Call {
       kernels_.share_a(p, memory_.get(), part, parts);
       team::barrier(share);
     }
-    if (by_panels_) kernels_.compute(p, memory_.get(), scratch, 0, tiles_, panels_ * part / parts, panels_ * (part + 1) / parts);
-    else kernels_.compute(p, memory_.get(), scratch, tiles_ * part / parts, tiles_ * (part + 1) / parts, 0, panels_);
+    if (epilogue_) {
+      std::copy_n(addresses, buffers_, own.table);
+      epilogue_->begin(own.table);
+    }
+    if (by_panels_) multiply(p, memory_.get(), own, {0, tiles_, panels_ * part / parts, panels_ * (part + 1) / parts});
+    else multiply(p, memory_.get(), own, {tiles_ * part / parts, tiles_ * (part + 1) / parts, 0, panels_});
+  }
+
+  struct Range {
+    int64_t tile_begin, tile_end, panel_begin, panel_end;
+  };
+
+  void multiply(const gemm::Problem& p, const std::byte* shared, const Mine& own, const Range& range) const {
+    for (int64_t panel = range.panel_begin; panel < range.panel_end; panel += group_) {
+      const int64_t count = std::min(group_, range.panel_end - panel);
+      kernels_.pack(p, panel, count, own.panels);
+      for (int64_t tile = range.tile_begin; tile < range.tile_end; tile += chunk_) {
+        const int64_t end = std::min(tile + chunk_, range.tile_end);
+        if (epilogue_) multiply_piece(p, shared, own, {tile, end, panel, panel + count});
+        else kernels_.multiply(p, shared, own.panels, own.scratch, tile, end, panel, count);
+      }
+    }
+  }
+
+  // A piece of the product, which the epilogue then finds where the whole would have it: the table says that the
+  // product begins where it would if the row in hand lay in its place.
+  void multiply_piece(gemm::Problem p, const std::byte* shared, const Mine& own, const Range& piece) const {
+    const int64_t columns = kernels_.panel(p), first = piece.panel_begin * columns, width = std::min(piece.panel_end * columns, p.n) - first;
+    const int64_t row = kernels_.tile_row(p, piece.tile_begin), rows = rows_of(piece.tile_begin, piece.tile_end);
+    auto* sums = reinterpret_cast<float*>(own.piece);
+    p.ldc = width;
+    p.c = reinterpret_cast<std::byte*>(sums - row * width - first);
+    kernels_.multiply(p, shared, own.panels, own.scratch, piece.tile_begin, piece.tile_end, piece.panel_begin, piece.panel_end - piece.panel_begin);
+    const bool whole_rows = width == p.n;
+    for (int64_t r = 0; r < (whole_rows ? 1 : rows); ++r) {
+      const int64_t flat = (row + r) * p.n + first;
+      own.table[c_.buffer] = reinterpret_cast<std::byte*>(sums + r * width - flat);
+      epilogue_->run(flat, whole_rows ? rows * width : width);
+    }
   }
 
   const gemm::Kernels& kernels_;
   View a_, b_, c_, bias_view_;
   const View* bias_ = nullptr;
   gemm::Problem problem_;
+  std::optional<TileSpans> epilogue_;
+  size_t buffers_ = 0;  // of the program
   int64_t batch_ = 1, panels_ = 1, tiles_ = 1;
+  int64_t group_ = 1, chunk_ = 1;  // panels and tiles in hand
   int threads_ = 1;
   bool whole_ = false, by_panels_ = true;
-  size_t shared_bytes_ = 0, scratch_bytes_ = 0;
+  size_t shared_bytes_ = 0, scratch_bytes_ = 0, piece_bytes_ = 0, table_bytes_ = 0, thread_bytes_ = 0;
   std::shared_ptr<std::byte[]> memory_;
-  std::byte* scratch_ = nullptr;
+  std::byte* threads_memory_ = nullptr;
 };
 
-// Ours, unless the processor has matrix tiles (there oneDNN's are several times faster) or lacks the vectors.
+// For kernels that make a product whole: the epilogue runs behind them.
+class WithEpilogue : public Call {
+ public:
+  WithEpilogue(std::unique_ptr<Call> product, const CallStep& step, const Program& program)
+      : product_(std::move(product)), result_(step.writes[0]), epilogue_(*step.epilogue, program), table_(program.buffers.size()),
+        memory_(allocate_bytes(static_cast<size_t>(result_.elements()) * size_of(result_.dtype))) {}
+
+  void run(std::byte* const* addresses) override {
+    std::copy_n(addresses, table_.size(), table_.begin());
+    table_[result_.buffer] = memory_.get();
+    product_->run(table_.data());
+    epilogue_.begin(table_.data());
+    epilogue_.run(0, result_.elements());
+  }
+  std::string kernel() const override { return product_->kernel() + ", then its epilogue"; }
+
+ private:
+  std::unique_ptr<Call> product_;
+  View result_;
+  TileSpans epilogue_;
+  std::vector<std::byte*> table_;
+  std::shared_ptr<std::byte[]> memory_;
+};
+
+// The best that the processor offers; null if it lacks the vectors.
 const gemm::Kernels* own_kernels(const CallStep& step) {
-  if (step.reads[0].dtype == DType::bf16) return processor().amx_bf16 ? nullptr : gemm::avx512_bf16();
-  if (step.reads[0].dtype != DType::f32) return nullptr;
-  const gemm::Kernels* widest = gemm::avx512_f32();
-  return widest ? widest : gemm::avx2_f32();
+  const auto first = [](std::initializer_list<const gemm::Kernels*> best_first) {
+    const auto found = std::ranges::find_if(best_first, [](const gemm::Kernels* kernels) { return kernels != nullptr; });
+    return found == best_first.end() ? nullptr : *found;
+  };
+  if (step.reads[0].dtype == DType::bf16) return first({gemm::amx_bf16(), gemm::avx512_bf16()});
+  return first({gemm::avx512_f32(), gemm::avx2_f32()});
 }
 
 }  // namespace
 
-std::unique_ptr<Call> make_matmul(const CallStep& step) {
+std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program) {
   if (!is_multiplied_here(step.reads[0].dtype)) fail(text("matrix products on the CPU take f32 or bf16, not ", step.reads[0].dtype));
   if (is_empty(step)) return std::make_unique<EmptyMatmul>(step);
-  if (const gemm::Kernels* own = own_kernels(step)) return std::make_unique<GemmMatmul>(step, *own);
-  return make_onednn_matmul(step);
+  if (const gemm::Kernels* own = own_kernels(step)) return std::make_unique<GemmMatmul>(step, program, *own);
+  std::unique_ptr<Call> product = make_onednn_matmul(step);
+  if (!step.epilogue) return product;
+  return std::make_unique<WithEpilogue>(std::move(product), step, program);
 }
 
 }  // namespace descent::cpu

@@ -8,6 +8,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace descent::cpu {
@@ -21,6 +23,14 @@ std::string model_name() {
   return "unknown processor";
 }
 
+#if defined(__x86_64__)
+// A process asks Linux for the tiles' state before it uses them (arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
+bool allowed_tiles() {
+  constexpr long request = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request, tile_data) == 0;
+}
+#endif
+
 Processor detect() {
   Processor out;
   out.model = model_name();
@@ -30,7 +40,7 @@ Processor detect() {
   out.avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) out.avx512_bf16 = out.avx512 && (a >> 5 & 1);
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) out.amx_bf16 = (d >> 22 & 1) && (d >> 24 & 1);
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) out.amx_bf16 = (d >> 22 & 1) && (d >> 24 & 1) && allowed_tiles();
 #endif
   return out;
 }

@@ -29,7 +29,7 @@ struct RealLog : BodyOf<1, 2> {
   static HWY_INLINE Real run(Real x) { return log_of(x); }
 };
 struct RealSqrt : BodyOf<1> {
-  static HWY_INLINE Real run(Real x) { return hn::Sqrt(x); }
+  static HWY_INLINE Real run(Real x) { return root(x); }
 };
 struct RealSin : BodyOf<1, 1> {
   static HWY_INLINE Real run(Real x) { return sin_of(x); }
@@ -63,7 +63,7 @@ struct RealMul : BodyOf<2> {
   static HWY_INLINE Real run(Real a, Real b) { return hn::Mul(a, b); }
 };
 struct RealDiv : BodyOf<2> {
-  static HWY_INLINE Real run(Real a, Real b) { return hn::Div(a, b); }
+  static HWY_INLINE Real run(Real a, Real b) { return divided(a, b); }
 };
 struct RealMax : BodyOf<2> {
   static HWY_INLINE Real run(Real a, Real b) { return larger(a, b); }
@@ -212,7 +212,7 @@ HWY_INLINE Real inner(Real a, Real b) {
   if constexpr (op == Inner::add) return hn::Add(a, b);
   if constexpr (op == Inner::sub) return hn::Sub(a, b);
   if constexpr (op == Inner::mul) return hn::Mul(a, b);
-  if constexpr (op == Inner::div) return hn::Div(a, b);
+  if constexpr (op == Inner::div) return divided(a, b);
 }
 
 template <Outer op>
@@ -221,8 +221,8 @@ HWY_INLINE Real outer(Real x, Real c) {
   if constexpr (op == Outer::sub) return hn::Sub(x, c);
   if constexpr (op == Outer::rsub) return hn::Sub(c, x);
   if constexpr (op == Outer::mul) return hn::Mul(x, c);
-  if constexpr (op == Outer::div) return hn::Div(x, c);
-  if constexpr (op == Outer::rdiv) return hn::Div(c, x);
+  if constexpr (op == Outer::div) return divided(x, c);
+  if constexpr (op == Outer::rdiv) return divided(c, x);
 }
 
 template <Inner first, Outer second>
@@ -231,7 +231,7 @@ struct Pair : BodyOf<3> {
 };
 template <Outer second>
 struct RootPair : BodyOf<2> {
-  static HWY_INLINE Real run(Real a, Real c) { return outer<second>(hn::Sqrt(a), c); }
+  static HWY_INLINE Real run(Real a, Real c) { return outer<second>(root(a), c); }
 };
 template <Inner first>
 struct ExpOf : BodyOf<2, 2> {

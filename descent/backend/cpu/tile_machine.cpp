@@ -38,6 +38,7 @@ class ThreadRegisters {
 };
 
 thread_local ThreadRegisters thread_registers;
+thread_local TileFrame span_frame;
 
 }  // namespace
 
@@ -147,6 +148,29 @@ TileLaunch::TileLaunch(const LoopStep& step, const Program& program, int threads
   for (const LoopKernel& kernel : later) state_->add(kernel, places, stages, stages.size());
   state_->share(stages, threads);
 }
+
+struct TileSpans::State {
+  TilePart part;
+};
+
+TileSpans::TileSpans(const LoopKernel& kernel, const Program& program)
+    : state_(std::make_unique<State>(State{make_part(kernel, BufferPlaces(program), tile_table())})) {
+  if (!state_->part.is_flat()) fail("an epilogue's elements must not depend on each other");
+}
+TileSpans::TileSpans(TileSpans&&) noexcept = default;
+TileSpans::~TileSpans() = default;
+
+void TileSpans::begin(std::byte* const* addresses) const {
+  thread_registers.reserve(state_->part.register_floats(), state_->part.register_count());
+  span_frame = {};
+  span_frame.addresses = addresses;
+  span_frame.reg = thread_registers.pointers();
+  state_->part.begin(0, span_frame, thread_registers.floats());
+}
+
+int64_t TileSpans::bytes_read() const { return state_->part.bytes_read(); }
+
+void TileSpans::run(int64_t flat, int64_t count) const { state_->part.run_span(flat, count, span_frame, thread_registers.floats()); }
 
 void set_tile_parallel_cost(double vectors) { parallel_cost = vectors; }
 

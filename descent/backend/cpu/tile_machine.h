@@ -35,6 +35,25 @@ class TileLaunch {
   std::unique_ptr<State> state_;
 };
 
+// An elementwise kernel made ready to run span by span, inside somebody else's parallel region.
+class TileSpans {
+ public:
+  // Fails as a launch does, and if the kernel's elements depend on each other.
+  TileSpans(const LoopKernel& kernel, const Program& program);
+  TileSpans(TileSpans&&) noexcept;
+  ~TileSpans();
+
+  // Readies the calling thread, whose next run()s take the bytes from `addresses`; these may change between them.
+  void begin(std::byte* const* addresses) const;
+  void run(int64_t flat, int64_t count) const;
+
+  int64_t bytes_read() const;  // from memory, for each element
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // The vector target that new launches use: "AVX3+BF16", "AVX3", "AVX2" or Highway's name for plain C++.
 std::string tile_target();
 

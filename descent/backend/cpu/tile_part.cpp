@@ -38,30 +38,37 @@ double TilePart::unit_cost(size_t stage) const {
   return cost_ * elements / lane_group + 4;
 }
 
-void TilePart::run(size_t stage, int64_t begin, int64_t end, TileFrame& frame, float* registers) const {
+void TilePart::begin(size_t stage, TileFrame& frame, float* registers) const {
   for (size_t id = 0; id < offsets_.size(); ++id) frame.reg[id] = registers + std::max<int64_t>(offsets_[id], 0);
   frame.chunk = 0;
-  if (stage % 2 == 1) {
-    const TilePhase& phase = gathers_[stage / 2];
-    run_all(phase.setup, frame);
-    for (int64_t unit = begin; unit < end; ++unit) run_gather(phase, unit, frame);
-    return;
-  }
-  const size_t first = staged_ ? stage / 2 : 0, last = staged_ ? first + 1 : phases_.size();
-  enter(phases_[first], frame, registers);
+  if (stage % 2 == 1) return run_all(gathers_[stage / 2].setup, frame);
+  const TilePhase& phase = phases_[staged_ ? stage / 2 : 0];
+  enter(phase, frame, registers);
   // What is set up once for all tiles is computed for a full one.
   frame.set(Lanes::element, {0, layout_.tile_rows, layout_.tile_columns, layout_.columns});
   frame.set(Lanes::column, {0, 1, layout_.tile_columns, 0});
   frame.rows = layout_.tile_rows;
   frame.columns = layout_.tile_columns;
-  run_all(phases_[first].setup, frame);
-  run_units(first, last, begin, end, frame, registers);
+  run_all(phase.setup, frame);
+}
+
+void TilePart::run(size_t stage, int64_t first, int64_t end, TileFrame& frame, float* registers) const {
+  begin(stage, frame, registers);
+  if (stage % 2 == 1) {
+    for (int64_t unit = first; unit < end; ++unit) run_gather(gathers_[stage / 2], unit, frame);
+    return;
+  }
+  const size_t phase = staged_ ? stage / 2 : 0;
+  run_units(phase, staged_ ? phase + 1 : phases_.size(), first, end, frame, registers);
 }
 
 void TilePart::run_units(size_t first, size_t last, int64_t begin, int64_t end, TileFrame& frame,
                          float* registers) const {
   const TilePhase& phase = phases_[first];
-  if (layout_.walk == Walk::flat) return run_flat(phase, begin, end, frame, registers);
+  if (layout_.walk == Walk::flat) {
+    const int64_t flat = begin * layout_.tile_columns;
+    return run_span(flat, std::min(end * layout_.tile_columns, layout_.columns) - flat, frame, registers);
+  }
   if (layout_.walk == Walk::blocks) return run_blocks(phase, begin, end, frame, registers);
   if (layout_.walk == Walk::rows) return run_rows(phase, begin, end, frame, registers);
   for (int64_t unit = begin; unit < end; ++unit)
@@ -78,6 +85,22 @@ void TilePart::enter(const TilePhase& phase, TileFrame& frame, float* registers)
   for (const TilePhase::Register& reg : phase.tile_registers) frame.reg[reg.id] = registers + reg.offset;
 }
 
+// The processor sees a stream coming within a page; where a tile's rows lie pages apart, it has to be told.
+void TilePart::prefetch_tile(const TilePhase& phase, const TileFrame& frame, const Extent& element) const {
+  for (const TileView* view : phase.streams) {
+    const auto width = static_cast<int64_t>(size_of(view->dtype));
+    const std::byte* from = frame.addresses[view->buffer] + (view->offset + element.flat) * width;
+    for (int64_t row = 0; row < element.rows; ++row, from += element.pitch * width)
+      for (int64_t at = 0; at < element.run * width; at += 64) __builtin_prefetch(from + at);
+  }
+}
+
+int64_t TilePart::bytes_read() const {
+  int64_t bytes = 0;
+  for (const TileView* view : phases_[0].streams) bytes += static_cast<int64_t>(size_of(view->dtype));
+  return bytes;
+}
+
 void TilePart::run_tile(const TilePhase& phase, TileFrame& frame, float* registers, const Extent& element) const {
   frame.set(Lanes::element, element);
   if (phase.direct.empty()) return run_all(phase.any, frame);
@@ -91,12 +114,10 @@ void TilePart::run_tile(const TilePhase& phase, TileFrame& frame, float* registe
   run_all(phase.whole, frame);
 }
 
-void TilePart::run_flat(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const {
-  const int64_t lanes = layout_.tile_columns;
-  for (int64_t unit = begin; unit < end; ++unit) {
-    const int64_t flat = unit * lanes;
-    run_tile(phase, frame, registers, {flat, 1, std::min(lanes, layout_.columns - flat), 0});
-  }
+void TilePart::run_span(int64_t flat, int64_t count, TileFrame& frame, float* registers) const {
+  const TilePhase& phase = phases_[0];
+  for (const int64_t end = flat + count; flat < end; flat += layout_.tile_columns)
+    run_tile(phase, frame, registers, {flat, 1, std::min(layout_.tile_columns, end - flat), 0});
 }
 
 void TilePart::run_blocks(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame,
@@ -151,8 +172,10 @@ void TilePart::run_columns(const TilePhase& phase, int64_t unit, TileFrame& fram
   for (int64_t flushed = frame.row0; frame.row0 < end; frame.row0 += layout_.tile_rows) {
     frame.rows = std::min(layout_.tile_rows, end - frame.row0);
     frame.set(Lanes::row, {frame.row0, 1, frame.rows, 0});
-    run_tile(phase, frame, registers,
-             {frame.row0 * layout_.columns + frame.column0, frame.rows, frame.columns, layout_.columns});
+    const Extent element{frame.row0 * layout_.columns + frame.column0, frame.rows, frame.columns, layout_.columns};
+    if (frame.columns < layout_.columns && frame.row0 + 2 * layout_.tile_rows <= end)
+      prefetch_tile(phase, frame, {element.flat + element.rows * layout_.columns, element.rows, element.run, element.pitch});
+    run_tile(phase, frame, registers, element);
     if (frame.row0 + layout_.tile_rows - flushed < layout_.flush_rows) continue;
     run_all(phase.flush, frame);
     flushed = frame.row0 + layout_.tile_rows;

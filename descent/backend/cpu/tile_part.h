@@ -26,6 +26,7 @@ struct TilePhase {
   std::vector<TileOp> post;   // after a unit's tiles
   std::vector<Register> tile_registers;
   std::vector<Direct> direct;
+  std::vector<const TileView*> streams;  // that tiles read as they lie
 };
 
 // One kernel. Its work is a list of stages, each after the other; a stage's units are independent. There is one stage
@@ -42,12 +43,18 @@ class TilePart {
   // Units begin to end of a stage, in one thread. `registers` are 64-byte aligned.
   void run(size_t stage, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
 
+  // The same by elements, of a kernel whose walk is flat: begin once, then any spans.
+  bool is_flat() const { return !staged_ && layout_.walk == Walk::flat; }
+  void begin(size_t stage, TileFrame& frame, float* registers) const;
+  void run_span(int64_t flat, int64_t count, TileFrame& frame, float* registers) const;
+  int64_t bytes_read() const;  // of a flat kernel, for each element
+
  private:
   friend class TilePlanner;
 
   void enter(const TilePhase& phase, TileFrame& frame, float* registers) const;
+  void prefetch_tile(const TilePhase& phase, const TileFrame& frame, const Extent& element) const;
   void run_tile(const TilePhase& phase, TileFrame& frame, float* registers, const Extent& element) const;
-  void run_flat(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
   void run_blocks(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
   void run_rows(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
   void run_long_row(const TilePhase& phase, int64_t unit, TileFrame& frame, float* registers) const;

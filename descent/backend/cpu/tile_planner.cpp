@@ -430,6 +430,7 @@ class TilePlanner {
       const TileOp op = node(id).kind == Kind::reduce ? reduce_op(id) : op_of(id);
       phase.any.push_back(op);
       if (!direct[static_cast<size_t>(id)]) phase.whole.push_back(op);
+      if (node(id).kind == Kind::load && node(id).level == Level::element && view(node(id)).contiguous()) phase.streams.push_back(&view(node(id)));
       part_.cost_ += node(id).cost;
     }
   }

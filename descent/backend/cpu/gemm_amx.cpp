@@ -1,0 +1,323 @@
+// The product's kernels for matrix tiles (AMX), in bf16.
+//
+// A tile register holds 16 rows of 16 units (two bf16 that are neighbours along k). Both operands are copied to blocks
+// of 16 x 16 units, each 1 KiB that a tile is loaded from: A's block line by line, B's unit by unit. The sums of two blocks
+// of rows and two of columns stay in registers all along k, while the blocks stream from the second cache.
+#include "descent/backend/cpu/gemm.h"
+#include "descent/backend/cpu/processor.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
+#endif
+
+#include "descent/backend/cpu/avx512_units.h"
+
+namespace descent::cpu::gemm {
+namespace {
+
+constexpr int64_t block = 256;         // units in a block
+constexpr int64_t depth = 32;          // elements along k in a block
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t blocks(const Problem& p) { return ceil_div(p.k, depth); }           // along k
+int64_t panel_blocks(const Problem& p) { return p.n <= 16 ? 1 : 2; }        // blocks that a panel of B is wide
+int64_t panel_columns(const Problem& p) { return 16 * panel_blocks(p); }
+int64_t row_tiles(const Problem& p) { return ceil_div(p.m, 32); }           // pairs of row blocks
+int64_t tile_row(const Problem& p, int64_t tile) { return min(32 * tile, p.m); }
+
+// --- copies ---
+
+// Elements of a matrix as 16 lines x 32 elements along k: element (line x, k) lies at data + x * xs + k * ks.
+struct Source {
+  const uint16_t* data;
+  int64_t xs, ks;  // one of them is 1
+  int64_t lines, k;  // how many there are; beyond them is zero
+};
+
+template <bool unit_by_unit>
+void copy_block(const Source& from, int64_t x, int64_t k, uint32_t* to) {
+  __m512i r[16];
+  const bool line_by_line = from.ks == 1;
+  if (line_by_line) {
+    const int64_t left = from.k - k;
+    const __mmask32 kept = left >= 32 ? 0xffffffffu : (uint32_t{1} << left) - 1;
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < 16; ++i)
+      r[i] = x + i < from.lines ? _mm512_maskz_loadu_epi16(kept, from.data + (x + i) * from.xs + k) : _mm512_setzero_si512();
+  } else {
+    const __mmask16 lines = first_lanes(from.lines - x);
+#pragma GCC unroll 16
+    for (int64_t u = 0; u < 16; ++u) {
+      const int64_t at = k + 2 * u;
+      r[u] = at < from.k ? interleave_rows(from.data + at * from.ks + x, at + 1 < from.k ? from.ks : 0, lines) : _mm512_setzero_si512();
+    }
+  }
+  if (line_by_line == unit_by_unit) transpose_units(r);
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * 16, r[i]);
+}
+
+Source lines_of_a(const Problem& p) {
+  return {reinterpret_cast<const uint16_t*>(p.a.data), p.a.row_stride, p.a.column_stride, p.m, p.k};
+}
+
+Source lines_of_b(const Problem& p) {
+  return {reinterpret_cast<const uint16_t*>(p.b.data), p.b.column_stride, p.b.row_stride, p.n, p.k};
+}
+
+// Tile after tile, block by block along k: the two row blocks of a tile side by side.
+int64_t tile_units(const Problem& p) { return 2 * blocks(p) * block; }
+size_t shared_bytes(const Problem& p) { return static_cast<size_t>(row_tiles(p) * tile_units(p) * 4); }
+
+void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
+  const Source from = lines_of_a(p);
+  for (int64_t t = row_tiles(p) * part / parts; t < row_tiles(p) * (part + 1) / parts; ++t) {
+    uint32_t* to = reinterpret_cast<uint32_t*>(shared) + t * tile_units(p);
+    for (int64_t b = 0; b < blocks(p); ++b, to += 2 * block) {
+      copy_block<false>(from, t * 32, b * depth, to);
+      copy_block<false>(from, t * 32 + 16, b * depth, to + block);
+    }
+  }
+}
+
+// --- the product ---
+
+struct TileConfig {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+// A packed panel; the extra block keeps panels from starting in the same cache set.
+int64_t panel_units(const Problem& p) { return (panel_blocks(p) * blocks(p) + 1) * block; }
+size_t panel_bytes(const Problem& p) { return static_cast<size_t>(panel_units(p) * 4); }
+
+template <int columns>
+void pack_panels(const Problem& p, int64_t panel, int64_t count, uint32_t* to) {
+  const Source from = lines_of_b(p);
+  // Rows of B are read from end to end, so that the processor sees them coming.
+  for (int64_t b = 0; b < blocks(p); ++b)
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t j = 0; j < columns; ++j)
+        copy_block<true>(from, ((panel + i) * columns + j) * 16, b * depth, to + i * panel_units(p) + (b * columns + j) * block);
+}
+
+void pack(const Problem& p, int64_t panel, int64_t count, std::byte* to) {
+  (panel_blocks(p) == 1 ? pack_panels<1> : pack_panels<2>)(p, panel, count, reinterpret_cast<uint32_t*>(to));
+}
+
+// A thread's scratch: two places for a tile's sums.
+size_t scratch_bytes(const Problem&) { return static_cast<size_t>(8 * block * 4); }
+
+// Sums that are yet to be stored from the tile registers: block (i, j) goes to `to` + i * row_step + j * column_step, its
+// lines `stride` bytes apart. That is done when the next tile's first products want the registers, one by one.
+struct Unstored {
+  float* to = nullptr;
+  int64_t row_step = 0, column_step = 0, stride = 0;
+};
+
+// Sums that were left in memory, block (i, j) at (2 i + j) * 256, and are yet to be finished and stored. That is done row
+// by row while the next tile is multiplied: the vector units are idle then.
+struct Unfinished {
+  const float* sums = nullptr;
+  int64_t row = 0, column = 0;
+  int64_t next = 0, rows = 0;  // of the tile: the first that is not done, and how many there are
+};
+
+// The intrinsics take a register's number as a literal.
+template <int sum>
+void store_tile(float* to, int64_t stride) {
+  if constexpr (sum == 0) _tile_stored(0, to, stride);
+  if constexpr (sum == 1) _tile_stored(1, to, stride);
+  if constexpr (sum == 2) _tile_stored(2, to, stride);
+  if constexpr (sum == 3) _tile_stored(3, to, stride);
+}
+template <int sum>
+void clear_tile() {
+  if constexpr (sum == 0) _tile_zero(0);
+  if constexpr (sum == 1) _tile_zero(1);
+  if constexpr (sum == 2) _tile_zero(2);
+  if constexpr (sum == 3) _tile_zero(3);
+}
+
+// Row tile after row tile times a panel. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
+// are A's, 6 and 7 are B's.
+template <int rows, int columns>
+class Multiplier {
+ public:
+  Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch)
+      : p_(p), a_(reinterpret_cast<const uint32_t*>(shared)), sums_(reinterpret_cast<float*>(scratch)) {}
+
+  // The tile whose rows begin at `row`, times a panel.
+  void multiply(int64_t row, const uint32_t* panel, int64_t column) {
+    const uint32_t *a = a_ + row / 32 * tile_units(p_), *b = panel;
+    const int64_t count = blocks(p_), rows_each = ceil_div(ready_.rows - ready_.next, count);
+    products<true>(a, b);
+    finish_some(rows_each);
+    for (int64_t i = 1; i < count; ++i) {
+      a += 2 * block;
+      b += columns * block;
+      products<false>(a, b);
+      finish_some(rows_each);
+    }
+    ready_ = stored_;
+    stored_ = {};
+    leave(row, column);
+  }
+
+  void end() {
+    store<0>();
+    store<1>();
+    store<2>();
+    store<3>();
+    finish_some(ready_.rows);
+    ready_ = stored_;
+    finish_some(ready_.rows);
+  }
+
+ private:
+  static constexpr bool has(int sum) { return sum / 2 < rows && sum % 2 < columns; }
+
+  template <int sum>
+  void store() {
+    if constexpr (has(sum))
+      if (unstored_.to != nullptr) store_tile<sum>(unstored_.to + sum / 2 * unstored_.row_step + sum % 2 * unstored_.column_step, unstored_.stride);
+  }
+
+  template <int sum, bool first>
+  void begin() {
+    if constexpr (first) {
+      store<sum>();
+      clear_tile<sum>();
+    }
+  }
+
+  // A block of k; the first one of a tile begins its sums.
+  template <bool first>
+  void products(const uint32_t* a, const uint32_t* b) {
+    _tile_loadd(6, b, 64);
+    _tile_loadd(4, a, 64);
+    begin<0, first>();
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (columns > 1) {
+      _tile_loadd(7, b + block, 64);
+      begin<1, first>();
+      _tile_dpbf16ps(1, 4, 7);
+    }
+    if constexpr (rows > 1) {
+      _tile_loadd(5, a + block, 64);
+      begin<2, first>();
+      _tile_dpbf16ps(2, 5, 6);
+    }
+    if constexpr (rows > 1 && columns > 1) {
+      begin<3, first>();
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+
+  // Decides where the sums of the tile in the registers go.
+  void leave(int64_t row, int64_t column) {
+    const bool whole = row + 16 * rows <= p_.m && column + 16 * columns <= p_.n;
+    if (whole && !p_.c_bf16 && !p_.bias && !p_.relu) {
+      unstored_ = {reinterpret_cast<float*>(p_.c) + row * p_.ldc + column, 16 * p_.ldc, 16, p_.ldc * 4};
+      return;
+    }
+    float* sums = ready_.sums == sums_ ? sums_ + 4 * block : sums_;
+    unstored_ = {sums, 2 * block, block, 64};
+    stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row)};
+  }
+
+  void finish_some(int64_t count) {
+    const int64_t end = min(ready_.next + count, ready_.rows);
+    if (ready_.next < end) p_.c_bf16 ? finish_rows<true>(ready_.next, end) : finish_rows<false>(ready_.next, end);
+    ready_.next = end;
+  }
+
+  // bias, relu and rounding, without a branch in a row.
+  template <bool to_bf16>
+  void finish_rows(int64_t begin, int64_t end) {
+    const __m512 least = _mm512_set1_ps(p_.relu ? 0.0f : -__builtin_inff());
+    __m512 bias[columns];
+    __mmask16 lanes[columns];
+    for (int j = 0; j < columns; ++j) {
+      lanes[j] = first_lanes(p_.n - ready_.column - 16 * j);
+      bias[j] = p_.bias ? _mm512_maskz_loadu_ps(lanes[j], p_.bias + ready_.column + 16 * j) : _mm512_setzero_ps();
+    }
+    const int64_t first = (ready_.row + begin) * p_.ldc + ready_.column, ldc = p_.ldc;
+    auto* c = p_.c + first * (to_bf16 ? 2 : 4);
+    for (int64_t r = begin; r < end; ++r, c += ldc * (to_bf16 ? 2 : 4)) {
+      const float* sums = ready_.sums + (r / 16 * 2 * block + r % 16 * 16);
+      __m512 x[columns];
+#pragma GCC unroll 2
+      for (int j = 0; j < columns; ++j) x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * block), bias[j]));
+      if constexpr (to_bf16 && columns == 2) {
+        if (lanes[1] == 0xffff) {
+          _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x[1], x[0])));
+          continue;
+        }
+      }
+#pragma GCC unroll 2
+      for (int j = 0; j < columns; ++j) {
+        if constexpr (to_bf16) _mm256_mask_storeu_epi16(c + 32 * j, lanes[j], reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x[j])));
+        else _mm512_mask_storeu_ps(c + 64 * j, lanes[j], x[j]);
+      }
+    }
+  }
+
+  const Problem& p_;
+  const uint32_t* a_;
+  float* sums_;
+  Unstored unstored_;
+  Unfinished stored_, ready_;  // stored_: will be in memory when unstored_ is; ready_: is there
+};
+
+template <int rows, int columns>
+void multiply_panels(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
+                     int64_t tile_end, int64_t panel, int64_t count) {
+  Multiplier<rows, columns> multiplier(p, shared, scratch);
+  for (int64_t i = 0; i < count; ++i, panels += panel_bytes(p))
+    for (int64_t t = tile_begin; t < tile_end; ++t) multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels), (panel + i) * 16 * columns);
+  multiplier.end();
+}
+
+void multiply(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
+              int64_t tile_end, int64_t panel, int64_t count) {
+  const TileConfig config;
+  _tile_loadconfig(&config);
+  const auto run = p.m <= 16 ? (panel_blocks(p) == 1 ? multiply_panels<1, 1> : multiply_panels<1, 2>)
+                             : (panel_blocks(p) == 1 ? multiply_panels<2, 1> : multiply_panels<2, 2>);
+  run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
+  _tile_release();
+}
+
+}  // namespace
+}  // namespace descent::cpu::gemm
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+namespace descent::cpu::gemm {
+
+const Kernels* amx_bf16() {
+  static constexpr Kernels table{"gemm amx bf16", panel_columns, row_tiles, tile_row, shared_bytes, share_a, panel_bytes, pack, scratch_bytes, multiply};
+  return processor().amx_bf16 && processor().avx512 ? &table : nullptr;
+}
+
+}  // namespace descent::cpu::gemm
+
+#else
+namespace descent::cpu::gemm {
+const Kernels* amx_bf16() { return nullptr; }
+}  // namespace descent::cpu::gemm
+#endif
