@@ -296,4 +296,13 @@ TEST(Updates, AnInputThatIsAlsoReadAsItsFirstElementsIsNotInPlace) {
   expect_same_fused(graph, {sum(next, {1}), next}, {.updates = {{1, "w"}}});
 }
 
+TEST(Products, RowsAloneAndReversedMatrices) {
+  for (const bool mixed : {false, true}) {
+    Graph graph;
+    const Tensor column = input(graph, "column", {DType::f32, {2, 1}}), weights = input(graph, "weights", {DType::f32, {8, 1}});
+    const Tensor many = input(graph, "many", {DType::f32, {4, 5, 3}});
+    expect_same_fused(graph, {matmul(column, transpose(weights)), matmul(flip(many, {0}), transpose(many))}, {.mixed_precision = mixed});
+  }
+}
+
 }  // namespace
