@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 
 #include "descent/base/error.h"
@@ -73,4 +74,7 @@ int run(int argc, char** argv) {
 
 }  // namespace descent::cli
 
-int main(int argc, char** argv) { return descent::cli::run(argc, argv); }
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error like a full disk
+  return descent::cli::run(argc, argv);
+}

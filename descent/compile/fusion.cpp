@@ -128,7 +128,7 @@ class Partitioner {
     if (!options_.fuse && !is_generator(node)) return false;
     if (is_result_[id] || node.op->op_class == OpClass::reduce) return false;
     for (const Use& use : uses_[id])
-      if (!is_loop(graph_.node(use.reader)) || !keeps_index(use.map)) return false;
+      if (!is_loop(graph_.node(use.reader)) || !reads_whole(id, use)) return false;
     if (is_generator(node) || only_numbers(id)) return true;
     int stored = 0;
     for (const Read& read : reads_[id]) {
@@ -138,6 +138,9 @@ class Partitioner {
     }
     return stored == 1;
   }
+
+  // Each element by its reader's index, and none left out (as the first rows of a larger value would).
+  bool reads_whole(uint32_t id, const Use& use) const { return keeps_index(use.map) && use.map.elements() == elements(id); }
 
   // Whoever computes it, it goes to memory: a call or a result needs it there.
   bool is_stored(uint32_t id) const {
@@ -243,10 +246,16 @@ class Partitioner {
   // Every use of the node inside the unit can be served from a register.
   bool uses_fit(uint32_t id, const Unit& unit) const {
     for (const Use& use : uses_[id]) {
-      if (!contains(unit, use.reader)) continue;  // an inlined reader keeps the index, so it fits wherever it stands
+      if (!stands_in(use.reader, unit)) continue;
       if (!use_fits(id, use, unit)) return false;
     }
     return true;
+  }
+
+  // An inlined node stands wherever its readers do.
+  bool stands_in(uint32_t id, const Unit& unit) const {
+    if (!out_.inlined[id]) return contains(unit, id);
+    return std::ranges::any_of(uses_[id], [&](const Use& use) { return stands_in(use.reader, unit); });
   }
 
   bool use_fits(uint32_t id, const Use& use, const Unit& unit) const {
@@ -362,7 +371,7 @@ class Partitioner {
     const int writer = out_.unit_of[result];
     if (writer < 0 || out_.units[writer].kind != UnitKind::loop || elements(result) != out_.units[writer].elements()) return false;
     for (const Use& use : uses_[update.input.node])
-      if (contains(out_.units[writer], use.reader) && !keeps_index(use.map)) return false;
+      if (contains(out_.units[writer], use.reader) && !reads_whole(update.input.node, use)) return false;
     std::set<int> readers = units_reading(update.input.node);
     if (inlined_into(update.input.node, writer)) return false;
     readers.erase(writer);
@@ -374,7 +383,7 @@ class Partitioner {
   // Some inlined node reads the input with another order of elements, inside the writer.
   bool inlined_into(uint32_t input, int writer) const {
     return std::ranges::any_of(uses_[input], [&](const Use& use) {
-      return out_.inlined[use.reader] && !keeps_index(use.map) && units_reading(use.reader).contains(writer);
+      return out_.inlined[use.reader] && !reads_whole(input, use) && units_reading(use.reader).contains(writer);
     });
   }
 

@@ -93,7 +93,8 @@ bool call_can_read(const Node& call, const View& view) {
   const auto unit = [&](size_t axis, size_t other) {
     return (view.strides[axis] == 1 || view.sizes[axis] == 1) && (view.strides[other] >= view.sizes[axis] || view.sizes[other] == 1);
   };
-  return unit(column, row) || unit(row, column);
+  const bool forwards = std::ranges::all_of(view.strides, [](int64_t stride) { return stride >= 0; });
+  return forwards && (unit(column, row) || unit(row, column));
 }
 
 bool is_constant(Tensor x) {

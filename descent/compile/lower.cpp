@@ -33,10 +33,28 @@ class LoopWriter {
       View view{buffer_of_({id, 0}), type.dtype, 0, {type.shape.elements()}, {1}};
       emit({.op = LoopOp::store, .level = level(id), .dtype = type.dtype, .args = {value, -1, -1}, .view = add_view(std::move(view))});
     }
+    store_after_loads();
     return std::move(kernel_);
   }
 
  private:
+  // A new value of an input may take the input's place only when the kernel has read it for the last time.
+  void store_after_loads() {
+    std::vector<Instr>& body = kernel_.body;
+    const auto buffer = [&](const Instr& instr) { return kernel_.views[instr.view].buffer; };
+    for (size_t at = 0; at < body.size(); ++at) {
+      if (body[at].op != LoopOp::store) continue;
+      const bool read_later = std::any_of(body.begin() + static_cast<int64_t>(at), body.end(), [&](const Instr& later) {
+        return later.op == LoopOp::load && buffer(later) == buffer(body[at]);
+      });
+      if (!read_later) continue;
+      std::rotate(body.begin() + static_cast<int64_t>(at), body.begin() + static_cast<int64_t>(at) + 1, body.end());
+      for (Instr& instr : body)  // a store is nobody's register
+        for (int32_t& arg : instr.args) arg -= arg > static_cast<int32_t>(at);
+      --at;
+    }
+  }
+
   Level level(uint32_t id) const {
     const Node& node = graph_.node(id);
     if (node.op->op_class == OpClass::reduce) return unit_.reduce == Reduce::rows ? Level::row : Level::column;

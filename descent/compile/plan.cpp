@@ -138,8 +138,17 @@ class MemoryPlan {
       const LoopUse read = use_in(loop, source);
       const bool same_width = size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
       if (read.kernels != 1 || read.kernel != written.kernel || !read.elementwise || !same_width) continue;
+      if (!read_before_written(*read.kernel, source, target)) continue;
       return join(from, to);
     }
+  }
+
+  static bool read_before_written(const LoopKernel& kernel, BufferId source, BufferId target) {
+    const auto touches = [&](BufferId buffer) {
+      return [&kernel, buffer](const Instr& instr) { return instr.view >= 0 && kernel.views[instr.view].buffer == buffer; };
+    };
+    const auto first_written = std::ranges::find_if(kernel.body, touches(target));
+    return std::none_of(first_written, kernel.body.end(), touches(source));
   }
 
   static bool has_reduction(const LoopKernel& kernel) {

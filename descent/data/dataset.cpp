@@ -112,16 +112,28 @@ Dataset labelled(Array inputs, const Array& labels, std::vector<std::string> cla
   if (labels.elements() != count)
     fail(
         text(source, ": ", labels.elements(), " labels for inputs of ", inputs.type(), ", which has ", count, " rows"));
-  Array targets(DType::i32, {count});
-  const std::span<int32_t> out = targets.as<int32_t>();
-  for (int64_t row = 0; row < count; ++row) {
-    const double label = labels.at(row);
-    if (label < 0 || label >= static_cast<double>(classes.size()))
-      fail(text(source, ": label ", label, " in row ", row, " is out of range: there are ", classes.size(),
-                " classes (0 to ", static_cast<int64_t>(classes.size()) - 1, ")"));
-    out[static_cast<size_t>(row)] = static_cast<int32_t>(label);
+  check_labels(labels, static_cast<int64_t>(classes.size()), source);
+  return {std::move(inputs), labels.cast(DType::i32).reshaped({count}), std::move(classes), {}};
+}
+
+void check_labels(const Array& labels, int64_t classes, const std::string& source) {
+  const int64_t rows = labels.shape().rank() > 0 ? labels.shape()[0] : 0;
+  for (int64_t i = 0; i < labels.elements(); ++i) {
+    const double label = labels.at(i);
+    if (label < 0 || label >= static_cast<double>(classes))
+      fail(text(source, ": label ", label, " in row ", i / (labels.elements() / rows), " is out of range: there are ",
+                classes, " classes (0 to ", classes - 1, ")"));
   }
-  return {std::move(inputs), std::move(targets), std::move(classes), {}};
+}
+
+int64_t count_classes(const Array& labels, const std::string& source) {
+  constexpr double most_classes = 1 << 20;
+  double most = -1;
+  for (int64_t i = 0; i < labels.elements(); ++i) most = std::max(most, labels.at(i));
+  if (most >= most_classes)
+    fail(text(source, ": integer targets are classes, but one is ", static_cast<int64_t>(most),
+              "; store floating numbers to predict a number"));
+  return static_cast<int64_t>(most) + 1;
 }
 
 std::vector<std::string> numbered_classes(int64_t count) {

@@ -59,6 +59,13 @@ void hold_out_validation(Splits& splits, double fraction, uint64_t seed);
 // `source` and the row if a label is outside the classes, or the numbers of rows differ.
 Dataset labelled(Array inputs, const Array& labels, std::vector<std::string> classes, const std::string& source);
 
+// Fails naming `source`, the row and the label if one of the integers [N,..] is not 0 to classes - 1.
+void check_labels(const Array& labels, int64_t classes, const std::string& source);
+
+// One more than the greatest of the labels: so many classes have numbers. Fails naming `source` if that is more than a
+// million, since such numbers are no labels.
+int64_t count_classes(const Array& labels, const std::string& source);
+
 // "0", "1", ..., one name a class.
 std::vector<std::string> numbered_classes(int64_t count);
 

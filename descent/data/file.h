@@ -1,4 +1,5 @@
-// Files as arrays of bytes, and the size checks that every reader makes before it allocates.
+// What the readers of data share: the file or pipe as an array, and the checks of sizes before anything is allocated.
+// (Descent's own files are read by io/atomic_file.h, which takes regular files alone and knows limits.)
 #pragma once
 
 #include <cstdint>

@@ -162,19 +162,14 @@ Dataset joined(const Array& inputs, const Array& targets, int64_t classes, const
 constexpr std::array<std::string_view, 2> train_spellings{"train", ""}, validation_spellings{"validation", "val"};
 constexpr std::array<std::string_view, 1> test_spellings{"test"};
 
-// One more than the greatest label of any part, so that all parts have the same classes.
+// All parts have the same classes.
 int64_t class_count(const Arrays& arrays, const Naming& naming, const std::string& path) {
-  double most = -1;
+  int64_t most = 0;
   for (const std::string_view part : {"train", "", "validation", "val", "test"}) {
     const std::string* name = find_name(arrays, naming.targets, part);
-    if (!name || is_floating(arrays.at(*name).dtype())) continue;
-    for (int64_t i = 0; i < arrays.at(*name).elements(); ++i) most = std::max(most, arrays.at(*name).at(i));
+    if (name && !is_floating(arrays.at(*name).dtype())) most = std::max(most, count_classes(arrays.at(*name), path));
   }
-  constexpr double most_classes = 1 << 20;
-  if (most >= most_classes)
-    fail(text(path, ": integer targets are classes, but one is ", static_cast<int64_t>(most),
-              "; store floating numbers to predict a number"));
-  return static_cast<int64_t>(most) + 1;
+  return most;
 }
 
 Dataset part_of(const Arrays& arrays, const Naming& naming, std::string_view part, const std::string& path) {
@@ -207,7 +202,7 @@ Splits read_npz_dataset(const std::string& path) {
   }
   std::vector<std::string> names;
   for (const auto& [name, array] : arrays) names.push_back(name);
-  fail(text(path, ": holds the arrays ", join(names, ", "),
+  fail(text(path, ": holds ", names.empty() ? "no arrays" : "the arrays " + join(names, ", "),
             "; a data set needs x and y, or x_train, y_train, x_test, y_test"));
 }
 

@@ -152,18 +152,23 @@ Descriptor open_regular(const fs::path& path, uint64_t& size) {
   return file;
 }
 
+void read_at(const Descriptor& file, const fs::path& path, uint64_t offset, std::span<std::byte> into) {
+  while (!into.empty()) {
+    const ssize_t got = ::pread(file.number(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno != EINTR) fail(text("cannot read ", path.string(), ": ", reason(errno)));
+    if (got == 0) fail(text(path.string(), " became shorter while it was read"));
+    if (got < 0) continue;
+    offset += static_cast<uint64_t>(got);
+    into = into.subspan(static_cast<size_t>(got));
+  }
+}
+
 std::vector<std::byte> read_file(const fs::path& path, uint64_t limit) {
   uint64_t size = 0;
   const Descriptor file = open_regular(path, size);
   if (size > limit) fail(text(path.string(), " has ", size, " bytes; at most ", limit, " are taken here"));
   std::vector<std::byte> bytes(size);
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t got = ::read(file.number(), bytes.data() + done, bytes.size() - done);
-    if (got < 0 && errno != EINTR) fail(text("cannot read ", path.string(), ": ", reason(errno)));
-    if (got == 0) fail(text(path.string(), " became shorter while it was read"));
-    if (got > 0) done += static_cast<size_t>(got);
-  }
+  read_at(file, path, 0, bytes);
   return bytes;
 }
 

@@ -62,6 +62,9 @@ void write_file(const std::filesystem::path& target, std::string_view bytes);
 // Opens a regular file to read and says how long it is; fails on anything else (a directory, a pipe, a device).
 Descriptor open_regular(const std::filesystem::path& path, uint64_t& size);
 
+// Fills `into` with the file's bytes from `offset` on; fails naming `path` if it cannot be read or ends before.
+void read_at(const Descriptor& file, const std::filesystem::path& path, uint64_t offset, std::span<std::byte> into);
+
 // Reads a whole regular file; fails, before it allocates, on one larger than `limit` bytes.
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t limit = uint64_t{1} << 40);
 

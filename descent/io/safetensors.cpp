@@ -1,11 +1,9 @@
 #include "descent/io/safetensors.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -69,15 +67,7 @@ class FileSource : public Source {
   explicit FileSource(const fs::path& path) : path_(path), file_(open_regular(path, size_)) {}
   uint64_t size() const override { return size_; }
   void read(uint64_t offset, std::span<std::byte> into) const override {
-    while (!into.empty()) {
-      const ssize_t got = ::pread(file_.number(), into.data(), into.size(), static_cast<off_t>(offset));
-      if (got < 0 && errno != EINTR) fail(fmt::format("cannot read {}: {}", path_.string(), std::strerror(errno)));
-      if (got == 0) fail(fmt::format("{} became shorter while it was read", path_.string()));
-      if (got > 0) {
-        offset += static_cast<uint64_t>(got);
-        into = into.subspan(static_cast<size_t>(got));
-      }
-    }
+    read_at(file_, path_, offset, into);
   }
 
  private:

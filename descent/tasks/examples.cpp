@@ -104,17 +104,19 @@ Examples of_table(const Recipe& recipe, const data::Table& table) {
   return of_encoded(data::encode_splits(table, options, fractions(recipe), recipe.seed()));
 }
 
-data::Dataset idx_part(const fs::path& folder, const std::string& part) {
+// With `classes` the labels must be among them; without, their number is one more than the largest label.
+data::Dataset idx_part(const fs::path& folder, const std::string& part, std::vector<std::string> classes = {}) {
   const fs::path images = folder / (part + "-images-idx3-ubyte"), labels = folder / (part + "-labels-idx1-ubyte");
   const auto plain_or_packed = [](const fs::path& path) {
     return (fs::exists(path) ? path : fs::path(path.string() + ".gz")).string();
   };
-  const Array classes = data::read_idx(plain_or_packed(labels));
-  double largest = 0;
-  for (int64_t i = 0; i < classes.elements(); ++i) largest = std::max(largest, classes.at(i));
-  return data::labelled(data::read_idx(plain_or_packed(images)), classes,
-                        data::numbered_classes(static_cast<int64_t>(largest) + 1), plain_or_packed(labels));
+  const Array numbers = data::read_idx(plain_or_packed(labels));
+  if (classes.empty()) classes = data::numbered_classes(data::count_classes(numbers, plain_or_packed(labels)));
+  return data::labelled(data::read_idx(plain_or_packed(images)), numbers, std::move(classes), plain_or_packed(labels));
 }
+
+// A path of [data] is seen from the recipe's folder.
+fs::path data_path(const Recipe& recipe, const std::string& path) { return (recipe.base / path).lexically_normal(); }
 
 // A source of examples, by its key in [data].
 struct Source {
@@ -135,14 +137,16 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
 constexpr Source sources[] = {
     {"name", load_catalogue},
     {"csv", [](const Recipe& recipe,
-               const std::string& path) { return of_table(recipe, data::read_csv((recipe.base / path).string())); }},
+               const std::string& path) { return of_table(recipe, data::read_csv(data_path(recipe, path).string())); }},
     {"npz",
      [](const Recipe& recipe, const std::string& path) {
-       return of_arrays(recipe, data::read_npz_dataset((recipe.base / path).string()));
+       return of_arrays(recipe, data::read_npz_dataset(data_path(recipe, path).string()));
      }},
     {"idx",
      [](const Recipe& recipe, const std::string& path) {
-       return of_arrays(recipe, {idx_part(recipe.base / path, "train"), {}, idx_part(recipe.base / path, "t10k")});
+       data::Dataset training = idx_part(data_path(recipe, path), "train");
+       data::Dataset test = idx_part(data_path(recipe, path), "t10k", training.classes);
+       return of_arrays(recipe, {std::move(training), {}, std::move(test)});
      }},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
@@ -179,15 +183,14 @@ data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& t
   if (preprocess.encoder) return preprocess.encoder->encode(data::read_csv(path, preprocess.encoder->reading()));
   data::Dataset out;
   if (fs::is_directory(path)) {
-    out = idx_part(path, "t10k");
+    out = idx_part(path, "t10k", preprocess.classes);
   } else {
     data::Splits splits = data::read_npz_dataset(path);
     out = splits.test.size() > 0 ? splits.test : splits.train;
   }
   const Type type{out.inputs.dtype(), out.inputs.shape().without(0)};
   if (type != preprocess.input) fail(text(path, ": its examples are ", type, ", the run's are ", preprocess.input));
-  if (task.classes && out.classes.size() > preprocess.classes.size())
-    fail(text(path, ": it has ", out.classes.size(), " classes, the run knows ", preprocess.classes.size()));
+  if (task.classes) data::check_labels(out.targets, static_cast<int64_t>(preprocess.classes.size()), path);
   out.classes = preprocess.classes;
   return out;
 }

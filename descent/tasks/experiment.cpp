@@ -33,7 +33,25 @@ Site outputs_site(const std::vector<nn::Settings>& layers) {
   return layers.empty() ? Site{} : layers.back().at();
 }
 
+// "; the first label beyond them is 13, in row 7 of the test part" where it is numbers that ask for more outputs: one
+// of them may be wrong.
+std::string label_beyond(const data::Splits& splits, int64_t classes) {
+  for (const auto& [part, name] :
+       {std::pair{&splits.train, "training"}, {&splits.validation, "validation"}, {&splits.test, "test"}}) {
+    if (!part->targets || part->classes != data::numbered_classes(std::ssize(part->classes))) continue;
+    const std::span<const int32_t> labels = part->targets.as<int32_t>();
+    const auto found = std::ranges::find_if(labels, [&](int32_t label) { return label >= classes; });
+    if (found != labels.end())
+      return text("; the first label beyond them is ", *found, ", in row ", found - labels.begin(), " of the ", name,
+                  " part");
+  }
+  return "";
+}
+
 void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) {
+  if (summary.parameters == 0)
+    fail(experiment.recipe.layers.front().at(),
+         "the layers have no weights that could learn; did you mean to add { kind = \"linear\", features = ... }?");
   const TaskKind& task = find_task(experiment.recipe.task);
   const data::Dataset& training = experiment.splits.train;
   const int64_t wanted = task.outputs(training);
@@ -48,7 +66,8 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
     fail(outputs_site(experiment.recipe.layers),
          text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
               "]; did you mean { kind = \"flatten\" } as the first layer?"));
-  fail(outputs_site(experiment.recipe.layers), text(shapes, "; did you mean features = ", wanted, "?"));
+  fail(outputs_site(experiment.recipe.layers),
+       text(shapes, label_beyond(experiment.splits, given), "; did you mean features = ", wanted, "?"));
 }
 
 }  // namespace

@@ -260,17 +260,33 @@ train::FitOptions Recipe::fit_options() const {
   return out;
 }
 
-Recipe parse_recipe(const std::string& source, const std::filesystem::path& path,
-                    const std::vector<std::string>& overrides) {
-  Recipe recipe = recipe_from(parse_toml(source, path, {}), path);
+namespace {
+
+// Overrides may make sense together only (other data, say). If they do not, the first that fails behind those before it
+// is to blame.
+[[noreturn]] void name_the_override(const std::string& source, const std::filesystem::path& path,
+                                    const std::vector<std::string>& overrides) {
   std::vector<std::string> so_far;
   for (const std::string& assignment : overrides) {
     so_far.push_back(assignment);
     try {
-      recipe = recipe_from(parse_toml(source, path, so_far), path);
+      recipe_from(parse_toml(source, path, so_far), path);
     } catch (const UsageError& error) {
       throw UsageError(text("--set ", assignment, ": ", error.what()));
     }
+  }
+  fail("the overrides fail together, but none fails");  // the last of them stands behind all others
+}
+
+}  // namespace
+
+Recipe parse_recipe(const std::string& source, const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides) {
+  Recipe recipe = recipe_from(parse_toml(source, path, {}), path);
+  try {
+    if (!overrides.empty()) recipe = recipe_from(parse_toml(source, path, overrides), path);
+  } catch (const UsageError&) {
+    name_the_override(source, path, overrides);
   }
   return recipe;
 }

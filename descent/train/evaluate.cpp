@@ -18,13 +18,18 @@ void for_batches(int64_t rows, int64_t batch_size, Visit visit) {
   for (int64_t begin = 0; begin < rows; begin += batch_size) visit(begin, std::min(rows, begin + batch_size));
 }
 
-int64_t class_count(const data::Dataset& data) {
-  if (!data.classes.empty()) return static_cast<int64_t>(data.classes.size());
-  const auto labels = data.targets.as<int32_t>();
-  return 1 + *std::max_element(labels.begin(), labels.end());
+// The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
+ClassificationMetrics class_metrics(const Shape& outputs, const data::Dataset& data, double threshold, int64_t top_k) {
+  const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
+  if (named > 0 && named != classes)
+    fail(text("evaluate: the net tells ", classes, " classes apart, the data have ", named));
+  data::check_labels(data.targets, classes, "evaluate");
+  return ClassificationMetrics(classes, threshold, top_k);
 }
 
 }  // namespace
+
+int64_t class_count(const Shape& outputs) { return outputs.rank() == 0 || outputs.back() == 1 ? 2 : outputs.back(); }
 
 double class_threshold(const nn::Loss& loss) { return loss.target() == nn::Target::labels ? 0 : 0.5; }
 
@@ -42,21 +47,20 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   if (data.size() == 0) fail("evaluate: the data set has no rows");
   if (!data.targets) fail("evaluate: the data set has no targets to compare with");
   const bool labels = data.targets.dtype() == DType::i32;
-  ClassificationMetrics classes(labels ? class_count(data) : 2, class_threshold(loss_), options_.top_k);
+  std::optional<ClassificationMetrics> classes;
   RegressionMetrics numbers(options_.unit);
   double loss = 0;
   for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.inputs.rows(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
-    if (labels)
-      classes.add(results[0], targets);
-    else
-      numbers.add(results[0], targets);
+    if (!labels) return numbers.add(results[0], targets);
+    if (!classes) classes = class_metrics(results[0].shape(), data, class_threshold(loss_), options_.top_k);
+    classes->add(results[0], targets);
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
-  std::ranges::copy(labels ? classes.figures() : numbers.figures(), std::back_inserter(out.figures));
-  if (labels) out.confusion = classes.confusion();
+  std::ranges::copy(labels ? classes->figures() : numbers.figures(), std::back_inserter(out.figures));
+  if (labels) out.confusion = classes->confusion();
   return out;
 }
 

@@ -27,12 +27,16 @@ struct Evaluation {
 // Above which a single output means class 1: 0 for losses of scores, 0.5 where outputs are compared with 0 and 1.
 double class_threshold(const nn::Loss& loss);
 
+// How many classes outputs [..,K] tell apart: K, and one output two.
+int64_t class_count(const Shape& outputs);
+
 // A net with its loss, compiled for large batches and kept for the next call.
 class Evaluator {
  public:
   Evaluator(nn::Module& net, nn::Loss loss, EvaluateOptions options = {});
 
-  // Labels are judged as classes, numbers as numbers. Fails if there is no row or no target.
+  // Labels are judged as classes, numbers as numbers. Fails if there is no row or no target, and naming the row of a
+  // label that is no class of the net.
   Evaluation operator()(const data::Dataset& data);
 
  private:

@@ -108,6 +108,7 @@ void Fit::train_epoch() {
   while (const data::Batch* batch = batches_.next()) {
     if (snapshot_.values.empty() || snapshot_.at.epoch != at_.epoch) {
       step_.prepare(*batch);  // so that all states are there
+      if (snapshot_.values.empty()) check_labels();
       take_snapshot();
     }
     const StepResult result = do_step(*batch, false);
@@ -129,6 +130,16 @@ void Fit::train_epoch() {
     if (interrupted) return;
   }
   train_seconds_ += seconds_between(begin, Clock::now());
+}
+
+// A loss would only become infinite by a label that is no class of the net.
+void Fit::check_labels() const {
+  const auto check = [&](const data::Dataset& part, const char* name) {
+    if (part.targets && part.targets.dtype() == DType::i32)
+      data::check_labels(part.targets, class_count(step_.outputs()), name);
+  };
+  check(batches_.data(), "fit: the training part");
+  check(options_.validation, "fit: the validation part");
 }
 
 bool Fit::is_recorded(int64_t step) const {

@@ -39,6 +39,7 @@ class Fit {
   void keep_as_best(const Figures& figures, int64_t epoch);
   void finish();
   StepResult do_step(const data::Batch& batch, bool replayed);
+  void check_labels() const;
   bool is_recorded(int64_t step) const;
   void write_record(const StepRecord& record);
   void write_epoch(const EpochFigures& figures);

@@ -28,6 +28,7 @@ TrainingStep::TrainingStep(nn::Module& net, nn::Loss loss, optim::Optimizer opti
 // Results: loss, correct (or the loss again); recorded: the gradients' norm, two numbers a parameter, one a ReLU.
 Tensors TrainingStep::trace(nn::Pass& pass, std::span<const Tensor> in, bool recorded) {
   const Tensor outputs = net_(in[0], pass);
+  outputs_ = outputs.shape();
   const Tensor loss = loss_(outputs, in[1]);
   const optim::Minimized minimized = optim::minimize(pass, loss, optimizer_,
                                                      {.regularization = options_.regularization,

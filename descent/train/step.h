@@ -59,6 +59,9 @@ class TrainingStep {
   // The step's graph for batches of these types, before any pass.
   nn::Function::Traced traced(const Type& inputs, const Type& targets) const;
 
+  // The shape of the net's outputs for the batch last prepared.
+  const Shape& outputs() const { return outputs_; }
+
   // Updates the weights. Allocates nothing once batches of this shape were seen.
   StepResult run(const data::Batch& batch);
 
@@ -98,6 +101,7 @@ class TrainingStep {
   nn::RandomStates random_;
   std::optional<optim::ExponentialMovingAverage> average_;
   nn::Function plain_, recorded_;
+  Shape outputs_;
   std::vector<std::string> parameter_names_, unit_names_;  // of the recorded results
 };
 

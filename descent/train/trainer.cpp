@@ -42,7 +42,7 @@ void fill_states(const std::vector<nn::StatePtr>& states, const io::NamedArrays&
   }
   if (!exactly || arrays.size() == states.size()) return;
   for (const auto& [name, array] : arrays)
-    if (std::ranges::none_of(states, [&](const nn::StatePtr& state) { return state->name() == name; }))
+    if (std::ranges::find(states, name, &nn::State::name) == states.end())
       fail(text(source, " has '", name, "' ", array.type(), ", which the net has not: it is of another net"));
 }
 

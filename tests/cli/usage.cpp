@@ -1,127 +1,10 @@
-// Every command as a user types it: standard output and standard error apart, exit codes, files, signals.
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <random>
-#include <sstream>
-#include <thread>
-
+// Every command as a user types it: standard output and standard error apart, exit codes, files.
+#include "cli_testing.h"
 #include "descent/data/image.h"
 #include "descent/data/png.h"
 
+namespace descent::cli {
 namespace {
-
-namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
-std::string content(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return (std::ostringstream() << in.rdbuf()).str();
-}
-
-struct Ended {
-  int code = 0;  // -1: by a signal
-  std::string out, err;
-
-  Json json() const {
-    const size_t end = out.find_last_not_of('\n');
-    const size_t begin = out.find_last_of('\n', end);
-    return Json::parse(out.substr(begin == std::string::npos ? 0 : begin + 1));
-  }
-};
-
-class Usage : public testing::Test {
- protected:
-  Usage()
-      : folder_(fs::path(testing::TempDir()) / ("descent_usage_" + std::to_string(::getpid()) + "_" +
-                                                testing::UnitTest::GetInstance()->current_test_info()->name())) {
-    fs::create_directories(folder_);
-  }
-  ~Usage() override { fs::remove_all(folder_); }
-
-  // Starts `descent` in the test's folder.
-  pid_t start(const std::vector<std::string>& arguments) const {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    std::vector<char*> argv{const_cast<char*>("descent")};
-    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
-    argv.push_back(nullptr);
-    const auto to_file = [&](const char* name, int descriptor) {
-      ::dup2(::open((folder_ / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), descriptor);
-    };
-    to_file("out.txt", STDOUT_FILENO);
-    to_file("err.txt", STDERR_FILENO);
-    if (::chdir(folder_.c_str()) != 0) ::_exit(126);
-    ::execv(DESCENT_BINARY, argv.data());
-    ::_exit(127);
-  }
-
-  Ended wait(pid_t child) const {
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder_ / "out.txt"), content(folder_ / "err.txt")};
-  }
-
-  Ended run(const std::vector<std::string>& arguments) const { return wait(start(arguments)); }
-
-  std::string file(const std::string& name, const std::string& text) const {
-    std::ofstream(folder_ / name) << text;
-    return name;
-  }
-  static std::string recipe(const std::string& name) { return std::string(DESCENT_SOURCE_DIR) + "/recipes/" + name; }
-
-  fs::path folder_;
-};
-
-bool has(const std::string& whole, const std::string& part) { return whole.find(part) != std::string::npos; }
-
-// A table whose class is whether a * b is large, and a recipe for it.
-std::string table(int rows) {
-  std::mt19937 draw(5);
-  std::string out = "a,b,large\n";
-  for (int i = 0; i < rows; ++i) {
-    const int a = static_cast<int>(draw() % 100), b = static_cast<int>(draw() % 100);
-    out += std::to_string(a) + "," + std::to_string(b) + "," + (a * b > 2500 ? "yes" : "no") + "\n";
-  }
-  return out;
-}
-
-constexpr const char* table_recipe = R"(layers = [
-  { kind = "linear", features = 32 },
-  { kind = "relu" },
-  { kind = "dropout", rate = 0.2 },
-  { kind = "linear", features = 2 },
-]
-[data]
-csv = "table.csv"
-target = "large"
-validation = 0.2
-test = 0.2
-[optimizer]
-kind = "adamw"
-learning_rate = 0.005
-[schedule]
-kind = "cosine"
-[train]
-epochs = 40
-batch_size = 16
-)";
-
-class TableRun : public Usage {
- protected:
-  TableRun() {
-    file("table.csv", table(400));
-    file("recipe.toml", table_recipe);
-  }
-};
 
 // --- streams and codes ---
 
@@ -133,6 +16,8 @@ TEST_F(TableRun, JsonIsTheLastLineOfStandardOutput) {
   EXPECT_EQ(report.at("run"), "run");
   EXPECT_EQ(report.at("seed"), 7);
   EXPECT_EQ(report.at("epochs"), 40);
+  EXPECT_EQ(report.at("steps"), 40 * 240 / 16);
+  EXPECT_GT(report.at("seconds"), 0);
   EXPECT_EQ(report.at("outcome"), "finished");
   EXPECT_EQ(report.at("weights_sha256").get<std::string>().size(), 64u);
   EXPECT_GT(report.at("samples_per_second"), 0);
@@ -206,7 +91,7 @@ TEST_F(TableRun, FailuresAreJsonToo) {
   EXPECT_EQ(ended.json().at("exit_code"), 2);
 }
 
-TEST_F(Usage, HelpAndVersion) {
+TEST_F(Program, HelpAndVersion) {
   EXPECT_EQ(run({"--help"}).code, 0);
   EXPECT_TRUE(has(run({"train", "--help"}).out, "--resume"));
   EXPECT_TRUE(has(run({"--version"}).out, "descent 0."));
@@ -288,7 +173,7 @@ TEST_F(TableRun, InspectShowsTheFunctions) {
   }
 }
 
-TEST_F(Usage, NumbersComeInTheirUnit) {
+TEST_F(Program, NumbersComeInTheirUnit) {
   std::string rows = "x,price\n";
   for (int i = 0; i < 100; ++i) rows += std::to_string(i) + "," + std::to_string(1000 + 10 * i) + ".5\n";
   file("prices.csv", rows);
@@ -300,7 +185,7 @@ TEST_F(Usage, NumbersComeInTheirUnit) {
   EXPECT_EQ(run({"train", "run/recipe.toml", "--out", "again", "--set", "train.epochs=1"}).code, 0);
 }
 
-TEST_F(Usage, TheOtherCommands) {
+TEST_F(Program, TheOtherCommands) {
   EXPECT_TRUE(has(run({"data", "list"}).out, "mnist"));
   EXPECT_TRUE(run({"data", "list", "--json"}).json().at("data").size() >= 6);
   EXPECT_TRUE(has(run({"data", "show", "iris"}).out, "licence"));
@@ -317,48 +202,33 @@ TEST_F(Usage, TheOtherCommands) {
   EXPECT_GT(measured["results"][0].at("best"), 0);
 }
 
+// --- recipes that are the lecture ---
+
+TEST_F(Program, APerceptronLearnsAndButNotXor) {
+  const Json yes = run({"train", recipe("perceptron-and.toml"), "--json", "--out", "and"}).json();
+  EXPECT_EQ(yes.at("train").at("accuracy"), 1.0);
+  const Ended no = run({"train", recipe("perceptron-xor.toml"), "--json", "--out", "xor"});
+  EXPECT_LE(no.json().at("train").at("accuracy"), 0.75);
+  EXPECT_TRUE(has(no.out, "no line separates the classes")) << no.out;
+  const Json cured = run({"train", recipe("xor.toml"), "--json", "--out", "cured"}).json();
+  EXPECT_EQ(cured.at("train").at("accuracy"), 1.0);
+}
+
+TEST_F(Program, TheSameSeedGivesTheSameWeights) {
+  const auto weights = [&](const std::string& name, std::vector<std::string> flags) {
+    flags.insert(flags.end(), {"--set", "train.epochs=20", "--json", "--out", name});
+    flags.insert(flags.begin(), {"train", recipe("xor.toml")});
+    return run(flags).json().at("weights_sha256");
+  };
+  const Json first = weights("a", {"--seed", "1"});
+  EXPECT_EQ(first, weights("b", {"--seed", "1"}));
+  EXPECT_NE(first, weights("c", {"--seed", "2"}));
+  EXPECT_EQ(first, weights("d", {"--seed", "1", "--threads", "1"}));
+}
+
 // --- images ---
 
-std::string idx(std::initializer_list<uint32_t> sizes, const std::string& bytes) {
-  std::string out{'\0', '\0', '\x08', static_cast<char>(sizes.size())};
-  for (const uint32_t size : sizes)
-    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift & 255);
-  return out + bytes;
-}
-
-// Ten "digits": a bright bar whose place is the class, in 28x28.
-void write_bars(const fs::path& folder, const std::string& part, uint32_t count) {
-  std::string images, labels;
-  std::mt19937 draw(count);
-  for (uint32_t i = 0; i < count; ++i) {
-    const auto label = draw() % 10;
-    labels += static_cast<char>(label);
-    for (unsigned pixel = 0; pixel < 784; ++pixel) {
-      const bool bar = pixel % 28 >= 4 + 2 * label && pixel % 28 < 6 + 2 * label && pixel / 28 >= 4 && pixel / 28 < 24;
-      images += static_cast<char>(bar ? 200 + draw() % 55 : 0);
-    }
-  }
-  std::ofstream(folder / (part + "-images-idx3-ubyte"), std::ios::binary) << idx({count, 28, 28}, images);
-  std::ofstream(folder / (part + "-labels-idx1-ubyte"), std::ios::binary) << idx({count}, labels);
-}
-
-constexpr const char* bars_recipe = R"(layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
-[data]
-idx = "bars"
-validation = 0
-[train]
-epochs = 5
-batch_size = 32
-[optimizer]
-kind = "adam"
-learning_rate = 0.01
-)";
-
-TEST_F(Usage, ImagesFromIdxAndPng) {
-  fs::create_directories(folder_ / "bars");
-  write_bars(folder_ / "bars", "train", 400);
-  write_bars(folder_ / "bars", "t10k", 50);
-  file("bars.toml", bars_recipe);
+TEST_F(BarsRun, ImagesFromIdxAndPng) {
   const Ended trained = run({"train", "bars.toml", "--out", "run", "--json"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   EXPECT_EQ(trained.json().at("test").at("accuracy"), 1.0);
@@ -372,10 +242,10 @@ TEST_F(Usage, ImagesFromIdxAndPng) {
   EXPECT_TRUE(has(beyond.err, "50")) << beyond.err;
 
   // Dark ink on white paper, larger: it is made into a digit.
-  descent::Array drawing = descent::Array::full({descent::DType::u8, {90, 60}}, 255);
+  Array drawing = Array::full({DType::u8, {90, 60}}, 255);
   for (int64_t y = 20; y < 70; ++y)
     for (int64_t x = 28; x < 33; ++x) drawing.set(y * 60 + x, 10);
-  descent::data::write_png((folder_ / "one.png").string(), drawing);
+  data::write_png((folder_ / "one.png").string(), drawing);
   const Json png = run({"predict", "run", "one.png", "--json"}).json();
   EXPECT_EQ(png["predictions"][0].at("classes").size(), 3u);
   const int place = std::stoi(png["predictions"][0].at("label").get<std::string>());
@@ -384,59 +254,5 @@ TEST_F(Usage, ImagesFromIdxAndPng) {
   EXPECT_TRUE(has(run({"predict", "run", "no.png"}).err, "no.png"));
 }
 
-TEST_F(Usage, ALabelOutOfRangeNamesItsRow) {
-  fs::create_directories(folder_ / "bars");
-  write_bars(folder_ / "bars", "train", 40);
-  write_bars(folder_ / "bars", "t10k", 5);
-  std::ofstream(folder_ / "bars" / "t10k-labels-idx1-ubyte", std::ios::binary) << idx({4}, std::string(4, '\x01'));
-  file("bars.toml", bars_recipe);
-  const Ended ended = run({"train", "bars.toml"});
-  EXPECT_EQ(ended.code, 1);
-  EXPECT_TRUE(has(ended.err, "t10k-labels-idx1-ubyte")) << ended.err;
-}
-
-// --- stopped and killed ---
-
-TEST_F(TableRun, AnInterruptSavesAndTheRunGoesOn) {
-  const std::string whole = run({"train", "recipe.toml", "--set", "train.epochs=3000", "--json", "--out", "whole"})
-                                .json()
-                                .at("weights_sha256");
-  const pid_t child = start({"train", "recipe.toml", "--set", "train.epochs=3000", "--json", "--out", "run"});
-  while (!fs::exists(folder_ / "run" / "metrics.jsonl") || fs::file_size(folder_ / "run" / "metrics.jsonl") == 0)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  ::kill(child, SIGINT);
-  const Ended stopped = wait(child);
-  EXPECT_EQ(stopped.code, 1);
-  EXPECT_EQ(stopped.json().at("outcome"), "interrupted");
-  EXPECT_TRUE(has(stopped.err, "go on with: descent train --resume run")) << stopped.err;
-  const Json end = run({"train", "--resume", "run", "--json"}).json();
-  EXPECT_EQ(end.at("outcome"), "finished");
-  EXPECT_EQ(end.at("weights_sha256"), whole);
-}
-
-TEST_F(TableRun, KilledTwentyTimesItEndsTheSame) {
-  const std::vector<std::string> often{"--set", "train.epochs=1500", "--set", "train.checkpoint_seconds=0.01"};
-  std::vector<std::string> train{"train", "recipe.toml", "--json", "--out", "whole"};
-  train.insert(train.end(), often.begin(), often.end());
-  const Json whole = run(train).json();
-  train[4] = "run";
-  std::mt19937 draw(std::random_device{}());
-  int kills = 0, with_checkpoint = 0;
-  for (int round = 0; round < 200 && kills < 20; ++round) {
-    const bool begun = fs::exists(folder_ / "run" / "run.json");
-    if (!begun) fs::remove_all(folder_ / "run");
-    const pid_t child = start(begun ? std::vector<std::string>{"train", "--resume", "run"} : train);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20 + draw() % 60));
-    ::kill(child, SIGKILL);
-    if (wait(child).code != -1) break;  // it had ended
-    ++kills;
-    with_checkpoint += fs::exists(folder_ / "run" / "last.safetensors");
-  }
-  const Json end = run({"train", "--resume", "run", "--json"}).json();
-  EXPECT_EQ(end.at("weights_sha256"), whole.at("weights_sha256"));
-  EXPECT_EQ(end.at("steps"), whole.at("steps"));
-  EXPECT_EQ(end.at("validation"), whole.at("validation"));
-  EXPECT_GE(with_checkpoint, 5) << kills << " kills";
-}
-
 }  // namespace
+}  // namespace descent::cli

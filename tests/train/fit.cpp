@@ -261,6 +261,25 @@ TEST(Fit, SaysWhatDoesNotFit) {
   EXPECT_EQ(error(circle(8), {.average = 1}),
             "fit: the decay of the weights' average must be at least 0 and below 1, got 1");
   EXPECT_TRUE(contains(error(circle(8), {.validation = circle(8), .monitor = "rmse"}), "no figure 'rmse' to watch"));
+  data::Dataset beyond = circle(8);
+  beyond.targets.set(3, 2);
+  EXPECT_EQ(error(beyond, {}),
+            "fit: the training part: label 2 in row 3 is out of range: there are 2 classes (0 to 1)");
+  EXPECT_EQ(error(circle(8), {.validation = beyond}),
+            "fit: the validation part: label 2 in row 3 is out of range: there are 2 classes (0 to 1)");
+  EXPECT_EQ(error_of([&] { evaluate(net, nn::cross_entropy, beyond, {.precision = nn::Precision::f32}); }),
+            "evaluate: label 2 in row 3 is out of range: there are 2 classes (0 to 1)");
+}
+
+// The classes are the net's: data without names for them may lack some.
+TEST(Fit, NotEveryClassMustOccur) {
+  data::Dataset some = circle(64);
+  some.classes.clear();
+  for (int32_t& label : some.targets.as<int32_t>()) label = std::min(label, 0);
+  nn::Sequential net = small_net();
+  const Evaluation judged = evaluate(net, nn::cross_entropy, some, {.precision = nn::Precision::f32});
+  EXPECT_EQ(judged.confusion->classes(), 2);
+  EXPECT_EQ(judged.confusion->labels(0), 64);
 }
 
 // --- files ---

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "descent/io/checkpoint.h"
@@ -185,21 +186,63 @@ TEST_F(RunFolder, ACheckpointOfAnotherNetIsRefused) {
 
 // --- a signal, and a full disk, in a process of their own ---
 
+// This program begins anew for them, since a process that is only forked has lost its threads.
+using Body = void (*)(const fs::path& run);
+
+std::function<optim::Schedule(const optim::RunLength&)> raising(int signal, int times) {
+  return hooked([=](int64_t step) {
+    for (int i = 0; step == 7 && i < times; ++i) ::raise(signal);
+  });
+}
+
+template <int signal>
+void stopped_by(const fs::path& run) {
+  const Scene scene;
+  FitOptions options = scene.options(run);
+  options.schedule = raising(signal, 1);
+  const Report report = scene.fit(options);
+  if (report.outcome != Outcome::interrupted || report.steps != 8) fail("it did not stop after the step");
+}
+
+void stopped_twice(const fs::path& run) {
+  const Scene scene;
+  FitOptions options = scene.options(run);
+  options.schedule = raising(SIGINT, 2);
+  scene.fit(options);
+}
+
+void out_of_space(const fs::path& run) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{2000, 2000};  // bytes a file may have
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const Scene scene;
+  FitOptions options = stopping_after(scene.options(run), -1);
+  options.resume = true;
+  scene.fit(options);
+}
+
+const std::map<std::string, Body> bodies{
+    {"int", stopped_by<SIGINT>}, {"term", stopped_by<SIGTERM>}, {"twice", stopped_twice}, {"full", out_of_space}};
+
+int run_body(const std::string& name, const fs::path& run) {
+  try {
+    bodies.at(name)(run);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
+
 // The child's exit status; -1 if a signal ended it. `said` is its standard error.
-int in_child(const std::function<void()>& body, std::string& said) {
+int in_child(const std::string& name, const fs::path& run, std::string& said) {
   int pipes[2];
   if (::pipe(pipes) != 0) return -2;
   const pid_t child = ::fork();
   if (child == 0) {
     ::dup2(pipes[1], STDERR_FILENO);
-    try {
-      body();
-      ::_exit(0);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-      std::fflush(stderr);
-      ::_exit(1);
-    }
+    ::execl("/proc/self/exe", "train_resume", "--body", name.c_str(), run.c_str(), nullptr);
+    ::_exit(127);
   }
   ::close(pipes[1]);
   char buffer[4096];
@@ -210,46 +253,17 @@ int in_child(const std::function<void()>& body, std::string& said) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-std::function<optim::Schedule(const optim::RunLength&)> raising(int signal, std::vector<int64_t> steps) {
-  return hooked([=](int64_t step) {
-    if (std::ranges::find(steps, step) != steps.end()) ::raise(signal);
-  });
-}
-
 TEST_F(RunFolder, ASignalFinishesTheStepAndSaves) {
-  const Scene scene;
-  for (const int signal : {SIGINT, SIGTERM}) {
-    const fs::path run = folder_ / std::to_string(signal);
+  for (const char* name : {"int", "term"}) {
     std::string said;
-    const int status = in_child(
-        [&] {
-          FitOptions options = scene.options(run);
-          options.schedule = raising(signal, {7});
-          const Report report = scene.fit(options);
-          if (report.outcome != Outcome::interrupted || report.steps != 8) fail("it did not stop after the step");
-        },
-        said);
-    EXPECT_EQ(status, 0) << said;
-    EXPECT_EQ(nlohmann::json::parse(io::load_newest_good(run).checkpoint.manifest).at("step"), 8);
+    EXPECT_EQ(in_child(name, folder_ / name, said), 0) << said;
+    EXPECT_EQ(nlohmann::json::parse(io::load_newest_good(folder_ / name).checkpoint.manifest).at("step"), 8);
   }
 }
 
 TEST_F(RunFolder, ASecondSignalEndsAtOnce) {
-  const Scene scene;
   std::string said;
-  const int status = in_child(
-      [&] {
-        FitOptions options = scene.options(folder_ / "run");
-        options.schedule = hooked([](int64_t step) {
-          if (step == 7) {
-            ::raise(SIGINT);
-            ::raise(SIGINT);
-          }
-        });
-        scene.fit(options);
-      },
-      said);
-  EXPECT_EQ(status, -1) << said;
+  EXPECT_EQ(in_child("twice", folder_ / "run", said), -1) << said;
 }
 
 TEST_F(RunFolder, AfterARunSignalsDoWhatTheyDidBefore) {
@@ -264,20 +278,16 @@ TEST_F(RunFolder, AFullDiskIsSaidAndLeavesTheLastCheckpoint) {
   const Scene scene;
   scene.fit(stopping_after(scene.options(folder_), 6));
   std::string said;
-  const int status = in_child(
-      [&] {
-        ::signal(SIGXFSZ, SIG_IGN);
-        const rlimit small{2000, 2000};  // bytes a file may have
-        ::setrlimit(RLIMIT_FSIZE, &small);
-        FitOptions options = stopping_after(scene.options(folder_), -1);
-        options.resume = true;
-        scene.fit(options);
-      },
-      said);
-  EXPECT_EQ(status, 1);
+  EXPECT_EQ(in_child("full", folder_, said), 1);
   EXPECT_NE(said.find("cannot write "), std::string::npos) << said;
   EXPECT_EQ(nlohmann::json::parse(io::load_newest_good(folder_).checkpoint.manifest).at("step"), 6);
 }
 
 }  // namespace
 }  // namespace descent::train
+
+int main(int argc, char** argv) {
+  if (argc == 4 && std::string(argv[1]) == "--body") return descent::train::run_body(argv[2], argv[3]);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

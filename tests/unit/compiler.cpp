@@ -9,6 +9,7 @@
 #include "descent/compile/view.h"
 #include "descent/grad/gradient.h"
 #include "descent/ops/ops.h"
+#include "descent/runtime/compiled_step.h"
 
 namespace {
 
@@ -233,6 +234,75 @@ TEST(Updates, OneThatIsReadLaterIsCopiedAtTheEnd) {
   const std::vector<View> last = writes_of(program.steps.back());
   EXPECT_EQ(program.buffers[last.back().buffer].name, "w") << to_text(program);
   EXPECT_EQ(program.outputs[1], program.inputs[0]);
+}
+
+// --- what random graphs found (tests/table/random_graphs.cpp) ---
+
+// Fused or not, the numbers are the same.
+void expect_same_fused(Graph& graph, std::initializer_list<Tensor> results, CompileOptions options = {}) {
+  std::vector<Value> values;
+  for (const Tensor& result : results) values.push_back(result.value());
+  std::vector<std::vector<double>> runs[2];
+  for (const bool fuse : {false, true}) {
+    std::map<std::string, Array> arrays;
+    for (const Node& node : graph.nodes()) {
+      if (node.op != &op_def<Input>()) continue;
+      Array values_in(node.outputs[0]);
+      for (int64_t i = 0; i < values_in.elements(); ++i) values_in.set(i, 0.01 * static_cast<double>(i * 7 % 31) - 0.1);
+      arrays.emplace(node.attrs.string("name"), values_in);
+    }
+    options.fuse = options.donate = fuse;
+    for (const Array& array : run_once(graph, values, arrays, options)) runs[fuse].push_back(array.to_doubles());
+  }
+  for (size_t i = 0; i < values.size(); ++i)
+    for (size_t k = 0; k < runs[0][i].size(); ++k) ASSERT_NEAR(runs[0][i][k], runs[1][i][k], 1e-5) << "result " << i << ", element " << k;
+}
+
+TEST(Fusion, ATransposedReadThroughAnInlinedNodeIsNoRegister) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {16, 8}}), c = input(graph, "c", {DType::f32, {8, 16}});
+  const Tensor stored = exp(x), turned = transpose(stored);
+  const Tensor cheap = turned * 0.5;  // computed again in both of its readers
+  expect_same_fused(graph, {cheap + c, cheap * c, matmul(turned, stored)});
+}
+
+TEST(Fusion, TheFirstRowsOfACheapValue) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {4, 8}});
+  expect_same_fused(graph, {exp(slice_axis(x * 2.0, 0, 0, 1))});
+}
+
+TEST(Memory, APlaceIsTakenOverAfterItsLastRead) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {16, 16}}), y = input(graph, "y", {DType::f32, {16, 16}});
+  const Tensor dying = matmul(x, y), kept = matmul(y, x);
+  const Tensor early = exp(kept), late = early + dying;
+  expect_same_fused(graph, {matmul(early, late), matmul(kept, early)});
+}
+
+TEST(Updates, AnInputIsReadBeforeItsNewValueTakesItsPlace) {
+  Graph graph;
+  const Tensor w = input(graph, "w", {DType::f32, {4, 4}}), x = input(graph, "x", {DType::f32, {4, 4}});
+  const Tensor next = x * 0.1;
+  expect_same_fused(graph, {next + w, next}, {.updates = {{1, "w"}}});
+}
+
+// A value of each row cannot be read from the first elements of what the rows are written over.
+TEST(Updates, AnInputThatIsAlsoReadAsItsFirstElementsIsNotInPlace) {
+  Graph graph;
+  const Tensor w = input(graph, "w", {DType::f32, {600, 16}});
+  const Tensor first = exp(reshape(slice_axis(reshape(w, {9600}), 0, 0, 600), {600, 1}));
+  const Tensor next = w * broadcast(first, {600, 16});
+  expect_same_fused(graph, {sum(next, {1}), next}, {.updates = {{1, "w"}}});
+}
+
+TEST(Products, RowsAloneAndReversedMatrices) {
+  for (const bool mixed : {false, true}) {
+    Graph graph;
+    const Tensor column = input(graph, "column", {DType::f32, {2, 1}}), weights = input(graph, "weights", {DType::f32, {8, 1}});
+    const Tensor many = input(graph, "many", {DType::f32, {4, 5, 3}});
+    expect_same_fused(graph, {matmul(column, transpose(weights)), matmul(flip(many, {0}), transpose(many))}, {.mixed_precision = mixed});
+  }
 }
 
 }  // namespace

@@ -147,6 +147,11 @@ TEST(Recipe, OverridesChangeAnyKey) {
   EXPECT_EQ(recipe.train.word("monitor"), "loss");
 }
 
+TEST(Recipe, OverridesAreJudgedTogether) {
+  const Recipe recipe = parse_recipe(good, "r.toml", {"data.table=", "data.csv=other.csv"});
+  EXPECT_EQ(recipe.data.word("csv"), "other.csv");
+}
+
 TEST(Recipe, TheTextWithOverridesMeansTheSame) {
   const Recipe recipe = parse_recipe(good, "r.toml", {"train.epochs=7", "layers.0.features=16", "data.ignore=[\"a\"]"});
   const Recipe again = parse_recipe(recipe.text, "again.toml");

@@ -9,15 +9,10 @@
 
 namespace descent {
 
-// Calls the function once: returns its results and writes the states that it updates.
-inline std::vector<Array> reference_step(const nn::Function& function, const std::vector<Array>& arguments) {
-  std::vector<Type> types;
+// Runs the traced step once: returns its results and writes the states that it updates.
+inline std::vector<Array> reference_step(const nn::Function::Traced& traced, const std::vector<Array>& arguments) {
   std::map<std::string, Dense> inputs;
-  for (const Array& argument : arguments) {
-    inputs[text("argument", types.size())] = dense(argument);
-    types.push_back(argument.type());
-  }
-  const nn::Function::Traced traced = function.trace(types);
+  for (size_t i = 0; i < arguments.size(); ++i) inputs[text("argument", i)] = dense(arguments[i]);
   for (const nn::Pass::Touched& touched : traced.touched) inputs[touched.state->name()] = dense(touched.state->array());
   std::vector<Value> values;
   for (const Tensor& result : traced.results) values.push_back(result.value());
@@ -30,6 +25,13 @@ inline std::vector<Array> reference_step(const nn::Function& function, const std
     if (touched.after) touched.state->assign(results[updated++]);
   results.resize(own);
   return results;
+}
+
+// Calls the function once, likewise.
+inline std::vector<Array> reference_step(const nn::Function& function, const std::vector<Array>& arguments) {
+  std::vector<Type> types;
+  for (const Array& argument : arguments) types.push_back(argument.type());
+  return reference_step(function.trace(types), arguments);
 }
 
 // A net's output for one input.

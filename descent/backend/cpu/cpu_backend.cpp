@@ -73,6 +73,7 @@ class CpuBackend : public Backend {
   std::string describe() const override { return processor_text(); }
 
   std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) override {
+    processor();  // decides what the tile machine may use
     return std::make_unique<CpuExecutable>(program, options.profile);
   }
 };

@@ -22,7 +22,18 @@ dnnl::memory::data_type data_type(DType dtype) {
   }
 }
 
-dnnl::memory::desc desc(const View& view) { return {view.sizes, data_type(view.dtype), view.strides}; }
+// A row or column alone may come with any stride; oneDNN takes it for the distance between rows, and wants that no
+// smaller than a row is long.
+std::vector<int64_t> sound_strides(const View& view) {
+  std::vector<int64_t> out = view.strides;
+  const size_t rank = out.size();
+  if (rank < 2) return out;
+  if (view.sizes[rank - 1] == 1) out[rank - 1] = 1;
+  if (view.sizes[rank - 2] == 1) out[rank - 2] = out[rank - 1] == 1 ? view.sizes[rank - 1] : 1;
+  return out;
+}
+
+dnnl::memory::desc desc(const View& view) { return {view.sizes, data_type(view.dtype), sound_strides(view)}; }
 
 class OneDnnMatmul : public Call {
  public:

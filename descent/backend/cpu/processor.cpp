@@ -1,6 +1,11 @@
 #include "descent/backend/cpu/processor.h"
 
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 
 #include "descent/backend/cpu/tile_machine.h"
 #include "descent/base/text.h"
@@ -45,10 +50,39 @@ Processor detect() {
   return out;
 }
 
+// DESCENT_CPU=LEVEL: as if the processor had no more than that. What Highway and oneDNN choose by themselves is held
+// to it too.
+struct Level {
+  std::string_view name;
+  const char* onednn;     // its name for the level
+  int64_t highway_above;  // targets that are beyond it
+};
+constexpr int64_t avx512_targets = HWY_AVX3 | HWY_AVX3_DL, avx2_targets = avx512_targets | HWY_AVX2;
+constexpr Level levels[] = {{"baseline", "SSE41", avx2_targets},
+                            {"avx2", "AVX2", avx512_targets},
+                            {"avx512", "AVX512_CORE_VNNI", 0},
+                            {"avx512_bf16", "AVX512_CORE_BF16", 0}};
+
+Processor limited(Processor out, std::string_view wanted) {
+  const Level* const level = std::ranges::find(levels, wanted, &Level::name);
+  if (level == std::end(levels))
+    throw UsageError(
+        text("DESCENT_CPU is '", wanted, "', but it can be baseline, avx2, avx512 or avx512_bf16; unset, it is all"));
+  const int64_t rank = level - levels;
+  out.avx2 &= rank >= 1;
+  out.avx512 &= rank >= 2;
+  out.avx512_bf16 &= rank >= 3;
+  out.amx_bf16 = false;
+  hwy::DisableTargets(level->highway_above);
+  ::setenv("ONEDNN_MAX_CPU_ISA", level->onednn, 0);
+  return out;
+}
+
 }  // namespace
 
 const Processor& processor() {
-  static const Processor detected = detect();
+  static const char* const wanted = std::getenv("DESCENT_CPU");
+  static const Processor detected = wanted == nullptr ? detect() : limited(detect(), wanted);
   return detected;
 }
 

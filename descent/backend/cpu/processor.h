@@ -12,6 +12,8 @@ struct Processor {
   bool amx_bf16 = false;     // matrix tiles: up to 16 times
 };
 
+// What there is, or less of it: the environment variable DESCENT_CPU (baseline, avx2, avx512 or avx512_bf16) hides what
+// is beyond it, so that one machine can show how Descent runs on others. Fails if it is another word.
 const Processor& processor();
 std::string processor_text();  // one line: model, vector and matrix units, tile target, threads
 
