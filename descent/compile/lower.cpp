@@ -14,6 +14,28 @@ int64_t elements_of(const Graph& graph, uint32_t id) { return graph.node(id).out
 
 bool is_scalar_constant(const Node& node) { return node.op->name == "constant"; }
 
+// A result that takes the bytes of an input is stored after the last load of that input.
+void store_after_loads(LoopKernel& kernel) {
+  const auto touches = [&](const Instr& instr, LoopOp op, BufferId buffer) {
+    return instr.op == op && kernel.views[instr.view].buffer == buffer;
+  };
+  std::vector<Instr> kept, late;
+  std::vector<int32_t> place;  // of each register in the new body
+  for (auto instr = kernel.body.begin(); instr != kernel.body.end(); ++instr) {
+    const bool early = instr->op == LoopOp::store && std::any_of(instr, kernel.body.end(), [&](const Instr& after) {
+      return touches(after, LoopOp::load, kernel.views[instr->view].buffer);
+    });
+    place.push_back(early ? -1 : static_cast<int32_t>(kept.size()));
+    (early ? late : kept).push_back(*instr);
+  }
+  if (late.empty()) return;
+  std::ranges::move(late, std::back_inserter(kept));
+  for (Instr& instr : kept)
+    for (int32_t& arg : instr.args)
+      if (arg >= 0) arg = place[arg];
+  kernel.body = std::move(kept);
+}
+
 // Writes the body of one loop kernel.
 class LoopWriter {
  public:
@@ -33,6 +55,7 @@ class LoopWriter {
       View view{buffer_of_({id, 0}), type.dtype, 0, {type.shape.elements()}, {1}};
       emit({.op = LoopOp::store, .level = level(id), .dtype = type.dtype, .args = {value, -1, -1}, .view = add_view(std::move(view))});
     }
+    store_after_loads(kernel_);
     return std::move(kernel_);
   }
 

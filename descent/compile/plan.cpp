@@ -138,8 +138,21 @@ class MemoryPlan {
       const LoopUse read = use_in(loop, source);
       const bool same_width = size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
       if (read.kernels != 1 || read.kernel != written.kernel || !read.elementwise || !same_width) continue;
+      if (!loads_first(*read.kernel, source, target)) continue;
       return join(from, to);
     }
+  }
+
+  // No load of the one comes after a store of the other.
+  static bool loads_first(const LoopKernel& kernel, BufferId source, BufferId target) {
+    bool stored = false;
+    for (const Instr& instr : kernel.body) {
+      if (instr.view < 0) continue;
+      const BufferId buffer = kernel.views[instr.view].buffer;
+      if (instr.op == LoopOp::load && buffer == source && stored) return false;
+      stored = stored || (instr.op == LoopOp::store && buffer == target);
+    }
+    return true;
   }
 
   static bool has_reduction(const LoopKernel& kernel) {
