@@ -1,28 +1,18 @@
-// Matrix products on oneDNN (2.6): the only file that speaks its API.
-#include <oneapi/dnnl/dnnl.hpp>
-
+// Matrix products on oneDNN.
 #include <unordered_map>
 
 #include "descent/backend/cpu/matmul.h"
+#include "descent/backend/cpu/onednn.h"
 
 namespace descent::cpu {
 
 namespace {
 
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
+using onednn::engine;
 
-dnnl::memory::data_type data_type(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return dnnl::memory::data_type::f32;
-    case DType::bf16: return dnnl::memory::data_type::bf16;
-    default: fail(text("matrix products on the CPU take f32 or bf16, not ", dtype));
-  }
+dnnl::memory::desc desc(const View& view) {
+  return {view.sizes, onednn::data_type(view.dtype, "matrix products"), view.strides};
 }
-
-dnnl::memory::desc desc(const View& view) { return {view.sizes, data_type(view.dtype), view.strides}; }
 
 class OneDnnMatmul : public Call {
  public:
