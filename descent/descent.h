@@ -9,6 +9,7 @@
 
 // Nets.
 #include "descent/nn/activations.h"
+#include "descent/nn/conv.h"
 #include "descent/nn/function.h"
 #include "descent/nn/initializers.h"
 #include "descent/nn/layers.h"
@@ -16,6 +17,9 @@
 #include "descent/nn/losses.h"
 #include "descent/nn/make_layer.h"
 #include "descent/nn/module.h"
+#include "descent/nn/nets.h"
+#include "descent/nn/norms.h"
+#include "descent/nn/pooling.h"
 #include "descent/nn/sequential.h"
 #include "descent/nn/summary.h"
 

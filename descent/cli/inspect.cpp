@@ -52,12 +52,23 @@ std::string flops_text(int64_t flops) {
 void print_net(const nn::NetSummary& summary) {
   fmt::print("the set of functions, y = f(x):\n");
   for (const std::string& equation : summary.equations) fmt::print("  {}\n", equation);
-  fmt::print("\n{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", "layer", "", "formula", "output", "parameters",
-             "operations");
-  fmt::print("{:<14} {:<18} {:<22} {:<16}\n", "(input)", "", "", to_text(summary.input));
+  const auto width = [&](size_t least, auto text_of) {
+    size_t longest = least;
+    for (const nn::LayerSummary& layer : summary.layers) longest = std::max(longest, text_of(layer).size());
+    return longest;
+  };
+  const size_t path = width(14, [](const nn::LayerSummary& layer) { return layer.path; }),
+               describe = width(18, [](const nn::LayerSummary& layer) { return layer.describe; }),
+               formula = width(22, [](const nn::LayerSummary& layer) { return layer.formula; }),
+               output = width(16, [](const nn::LayerSummary& layer) { return to_text(layer.output); });
+  const auto line = [&](const auto& a, const auto& b, const auto& c, const auto& d, const auto& e, const auto& f) {
+    fmt::print("{:<{}} {:<{}} {:<{}} {:<{}} {:>11} {:>13}\n", a, path, b, describe, c, formula, d, output, e, f);
+  };
+  fmt::print("\n");
+  line("layer", "", "formula", "output", "parameters", "operations");
+  line("(input)", "", "", to_text(summary.input), "", "");
   for (const nn::LayerSummary& layer : summary.layers)
-    fmt::print("{:<14} {:<18} {:<22} {:<16} {:>11} {:>13}\n", layer.path, layer.describe, layer.formula,
-               to_text(layer.output), layer.parameters, flops_text(layer.flops));
+    line(layer.path, layer.describe, layer.formula, to_text(layer.output), layer.parameters, flops_text(layer.flops));
 }
 
 void print_step(const Inspected& inspected) {

@@ -25,10 +25,10 @@ namespace {
 
 bool is_loop(const Node& node) { return node.op->op_class == OpClass::elementwise || node.op->op_class == OpClass::reduce; }
 
-// The flat index of the reader is the flat index of the base.
-bool keeps_index(const View& map) {
+// The flat index of the reader is the flat index of the base, all of whose `elements` it reads.
+bool keeps_index(const View& map, int64_t elements) {
   const View view = collapsed(map);
-  return view.offset == 0 && view.dense();
+  return view.offset == 0 && view.dense() && map.elements() == elements;
 }
 
 // Element (r, c) of the reader reads element r of the base.
@@ -128,7 +128,7 @@ class Partitioner {
     if (!options_.fuse && !is_generator(node)) return false;
     if (is_result_[id] || node.op->op_class == OpClass::reduce) return false;
     for (const Use& use : uses_[id])
-      if (!is_loop(graph_.node(use.reader)) || !reads_whole(id, use)) return false;
+      if (!is_loop(graph_.node(use.reader)) || !keeps_index(use.map, elements(id))) return false;
     if (is_generator(node) || only_numbers(id)) return true;
     int stored = 0;
     for (const Read& read : reads_[id]) {
@@ -138,9 +138,6 @@ class Partitioner {
     }
     return stored == 1;
   }
-
-  // Each element by its reader's index, and none left out (as the first rows of a larger value would).
-  bool reads_whole(uint32_t id, const Use& use) const { return keeps_index(use.map) && use.map.elements() == elements(id); }
 
   // Whoever computes it, it goes to memory: a call or a result needs it there.
   bool is_stored(uint32_t id) const {
@@ -154,7 +151,7 @@ class Partitioner {
     if (node.op->name == "constant" || is_generator(node)) return true;
     if (node.op->op_class != OpClass::elementwise) return false;
     return std::ranges::all_of(reads_[id], [&](const Read& read) {
-      return only_numbers(read.base.node) && (keeps_index(read.map) || graph_.node(read.base).op->name == "constant");
+      return only_numbers(read.base.node) && (keeps_index(read.map, elements(read.base.node)) || graph_.node(read.base).op->name == "constant");
     });
   }
 
@@ -228,7 +225,7 @@ class Partitioner {
     return std::ranges::any_of(reads_[id], [&](const Read& read) {
       const Node& base = graph_.node(read.base);
       if (!is_loop(base)) return false;
-      if (!keeps_index(read.map)) return spread_columns(read.map, elements(read.base.node)) > 0;
+      if (!keeps_index(read.map, elements(read.base.node))) return spread_columns(read.map, elements(read.base.node)) > 0;
       return base.op->op_class == OpClass::elementwise && needs_rows(read.base.node);
     });
   }
@@ -263,10 +260,10 @@ class Partitioner {
     if (unit.reduce == Reduce::columns && is_reduction) return false;  // complete only after the last row
     const int64_t reader = reader_elements(use.reader);
     if (is_row_level(id, unit)) {
-      if (reader == unit.rows) return keeps_index(use.map);
+      if (reader == unit.rows) return keeps_index(use.map, elements(id));
       return reader == unit.elements() && spreads_rows(use.map, unit.rows, unit.columns);
     }
-    return reader == unit.elements() && keeps_index(use.map);
+    return reader == unit.elements() && keeps_index(use.map, elements(id));
   }
 
   static bool contains(const Unit& unit, uint32_t id) { return std::ranges::binary_search(unit.nodes, id); }
@@ -347,7 +344,10 @@ class Partitioner {
 
   // Both read the same large value in the same order.
   bool shares_input(const Unit& a, const Unit& b) const {
-    const auto large = [&](const Read& read) { return graph_.type(read.base).shape.elements() >= a.elements() && keeps_index(read.map); };
+    const auto large = [&](const Read& read) {
+      const int64_t count = graph_.type(read.base).shape.elements();
+      return count >= a.elements() && keeps_index(read.map, count);
+    };
     for (const uint32_t i : a.nodes)
       for (const Read& mine : reads_[i])
         if (large(mine))
@@ -371,7 +371,7 @@ class Partitioner {
     const int writer = out_.unit_of[result];
     if (writer < 0 || out_.units[writer].kind != UnitKind::loop || elements(result) != out_.units[writer].elements()) return false;
     for (const Use& use : uses_[update.input.node])
-      if (contains(out_.units[writer], use.reader) && !reads_whole(update.input.node, use)) return false;
+      if (contains(out_.units[writer], use.reader) && !keeps_index(use.map, elements(update.input.node))) return false;
     std::set<int> readers = units_reading(update.input.node);
     if (inlined_into(update.input.node, writer)) return false;
     readers.erase(writer);
@@ -383,7 +383,7 @@ class Partitioner {
   // Some inlined node reads the input with another order of elements, inside the writer.
   bool inlined_into(uint32_t input, int writer) const {
     return std::ranges::any_of(uses_[input], [&](const Use& use) {
-      return out_.inlined[use.reader] && !reads_whole(input, use) && units_reading(use.reader).contains(writer);
+      return out_.inlined[use.reader] && !keeps_index(use.map, elements(input)) && units_reading(use.reader).contains(writer);
     });
   }
 

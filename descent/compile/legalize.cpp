@@ -6,6 +6,7 @@
 #include "descent/ops/broadcast.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/constant.h"
+#include "descent/ops/fused_matmul.h"
 #include "descent/ops/permute.h"
 #include "descent/ops/reshape.h"
 
@@ -80,14 +81,14 @@ class ViewTracker {
   std::map<Value, View> views_;
 };
 
-// What a call can read as it lies: a contraction takes matrices in either order, whose leading axes may have any
-// stride; an indexed access takes dense arrays, and so does a drawing of random numbers.
+// What a call can read as it lies: a matrix product takes matrices in either order, whose leading axes may have any
+// stride; other contractions and indexed accesses take dense arrays, and so does a drawing of random numbers.
 bool takes_stored_inputs(const Node& node) {
   return node.op->op_class == OpClass::contraction || node.op->op_class == OpClass::index || (is_generator(node) && !node.inputs.empty());
 }
 
 bool call_can_read(const Node& call, const View& view) {
-  if (call.op->op_class != OpClass::contraction) return view.offset == 0 && view.dense();
+  if (call.op != &op_def<Matmul>() && call.op != &op_def<FusedMatmul>()) return view.offset == 0 && view.dense();
   if (view.sizes.size() < 2) return view.dense();
   const size_t row = view.sizes.size() - 2, column = row + 1;
   const auto unit = [&](size_t axis, size_t other) {

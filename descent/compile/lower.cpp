@@ -14,6 +14,28 @@ int64_t elements_of(const Graph& graph, uint32_t id) { return graph.node(id).out
 
 bool is_scalar_constant(const Node& node) { return node.op->name == "constant"; }
 
+// A result that takes the bytes of an input is stored after the last load of that input.
+void store_after_loads(LoopKernel& kernel) {
+  const auto touches = [&](const Instr& instr, LoopOp op, BufferId buffer) {
+    return instr.op == op && kernel.views[instr.view].buffer == buffer;
+  };
+  std::vector<Instr> kept, late;
+  std::vector<int32_t> place;  // of each register in the new body
+  for (auto instr = kernel.body.begin(); instr != kernel.body.end(); ++instr) {
+    const bool early = instr->op == LoopOp::store && std::any_of(instr, kernel.body.end(), [&](const Instr& after) {
+      return touches(after, LoopOp::load, kernel.views[instr->view].buffer);
+    });
+    place.push_back(early ? -1 : static_cast<int32_t>(kept.size()));
+    (early ? late : kept).push_back(*instr);
+  }
+  if (late.empty()) return;
+  std::ranges::move(late, std::back_inserter(kept));
+  for (Instr& instr : kept)
+    for (int32_t& arg : instr.args)
+      if (arg >= 0) arg = place[arg];
+  kernel.body = std::move(kept);
+}
+
 // Writes the body of one loop kernel.
 class LoopWriter {
  public:
@@ -33,28 +55,11 @@ class LoopWriter {
       View view{buffer_of_({id, 0}), type.dtype, 0, {type.shape.elements()}, {1}};
       emit({.op = LoopOp::store, .level = level(id), .dtype = type.dtype, .args = {value, -1, -1}, .view = add_view(std::move(view))});
     }
-    store_after_loads();
+    store_after_loads(kernel_);
     return std::move(kernel_);
   }
 
  private:
-  // A new value of an input may take the input's place only when the kernel has read it for the last time.
-  void store_after_loads() {
-    std::vector<Instr>& body = kernel_.body;
-    const auto buffer = [&](const Instr& instr) { return kernel_.views[instr.view].buffer; };
-    for (size_t at = 0; at < body.size(); ++at) {
-      if (body[at].op != LoopOp::store) continue;
-      const bool read_later = std::any_of(body.begin() + static_cast<int64_t>(at), body.end(), [&](const Instr& later) {
-        return later.op == LoopOp::load && buffer(later) == buffer(body[at]);
-      });
-      if (!read_later) continue;
-      std::rotate(body.begin() + static_cast<int64_t>(at), body.begin() + static_cast<int64_t>(at) + 1, body.end());
-      for (Instr& instr : body)  // a store is nobody's register
-        for (int32_t& arg : instr.args) arg -= arg > static_cast<int32_t>(at);
-      --at;
-    }
-  }
-
   Level level(uint32_t id) const {
     const Node& node = graph_.node(id);
     if (node.op->op_class == OpClass::reduce) return unit_.reduce == Reduce::rows ? Level::row : Level::column;

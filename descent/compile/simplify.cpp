@@ -113,6 +113,14 @@ Maybe simplify_permute(const Node& node, const Tensors& in) {
   return permute(Tensor(in[0].graph(), in[0].node().inputs[0]), both, node.site);
 }
 
+// A part of a converted value is the part, converted: the whole then need not be stored for it.
+Maybe simplify_slice(const Node& node, const Tensors& in) {
+  if (const Maybe same = same_shape_view(node, in)) return same;
+  if (!is<Cast>(in[0].node())) return none;
+  const Tensor below(in[0].graph(), in[0].node().inputs[0]);
+  return cast(apply(*node.op, std::span(&below, 1), node.attrs, node.site)[0], in[0].dtype(), node.site);
+}
+
 Maybe simplify_cast(const Node& node, const Tensors& in) {
   const DType to = node.outputs[0].dtype;
   if (in[0].dtype() == to) return in[0];
@@ -150,7 +158,7 @@ std::span<const Rule> rules() {
       {&op_def<Permute>(), simplify_permute}, {&op_def<Cast>(), simplify_cast},
       {&op_def<Add>(), simplify_add},         {&op_def<Mul>(), simplify_mul},
       {&op_def<Div>(), simplify_div},         {&op_def<Neg>(), simplify_neg},
-      {&op_def<Where>(), simplify_where},     {&op_def<Slice>(), same_shape_view},
+      {&op_def<Where>(), simplify_where},     {&op_def<Slice>(), simplify_slice},
       {&op_def<Pad>(), same_shape_view},
   };
   return table;

@@ -2,6 +2,13 @@
 
 namespace descent {
 
+int64_t contraction_flops(const Graph& graph, const Node& node) {
+  if (node.op->multiply_adds == nullptr) return 0;
+  std::vector<Type> inputs;
+  for (const Value input : node.inputs) inputs.push_back(graph.type(input));
+  return 2 * node.op->multiply_adds(inputs, node.attrs);
+}
+
 Tensors apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Site at) {
   if (inputs.empty()) fail(at, text(op.name, ": needs an input to know its graph"));
   Graph* graph = nullptr;

@@ -92,6 +92,7 @@ struct OpDef {
                                                            // rounding: backends give the meaning's bits
   Samples (*samples)() = nullptr;
   Misuses (*misuse)() = nullptr;
+  int64_t (*multiply_adds)(std::span<const Type> inputs, const Attrs&) = nullptr;  // contractions
 };
 
 // --- What an op's header must state. An op is a struct of statics; `op_def<T>()` is its record. ---
@@ -107,9 +108,14 @@ concept HasScalar = requires { { T::scalar_op } -> std::convertible_to<ScalarOp>
 template <class T>
 concept HasExact = requires { requires std::same_as<decltype(T::exact), const bool>; };
 template <class T>
+concept HasMultiplyAdds = requires(std::span<const Type> inputs, const Attrs& attrs) {
+  { T::multiply_adds(inputs, attrs) } -> std::same_as<int64_t>;
+};
+template <class T>
 concept HasMisuse = requires { { T::misuse() } -> std::same_as<Misuses>; };
 
-// The concept that rejects an op lacking a meaning, a shape rule, a gradient (or the reason for none), or samples.
+// The concept that rejects an op lacking a meaning, a shape rule, a gradient (or the reason for none), or samples; a
+// contraction also counts its work.
 template <class T>
 concept OpSpec = requires(const InferArgs& infer, const EvalArgs& evaluate) {
   { T::name } -> std::convertible_to<std::string_view>;
@@ -119,7 +125,8 @@ concept OpSpec = requires(const InferArgs& infer, const EvalArgs& evaluate) {
   { T::infer(infer) } -> std::same_as<std::vector<Type>>;
   { T::evaluate(evaluate) } -> std::same_as<void>;
   { T::samples() } -> std::same_as<Samples>;
-} && (HasVjp<T> || HasExpand<T> || NoGradient<T>) && (HasExpand<T> == (T::op_class == OpClass::composite));
+} && (HasVjp<T> || HasExpand<T> || NoGradient<T>) && (HasExpand<T> == (T::op_class == OpClass::composite)) &&
+    (HasMultiplyAdds<T> == (T::op_class == OpClass::contraction));
 
 template <OpSpec T>
 const OpDef& op_def() {
@@ -133,11 +140,15 @@ const OpDef& op_def() {
     if constexpr (HasExact<T>) out.exact = T::exact;
     else out.exact = T::op_class == OpClass::view || T::op_class == OpClass::leaf;
     if constexpr (HasMisuse<T>) out.misuse = &T::misuse;
+    if constexpr (HasMultiplyAdds<T>) out.multiply_adds = &T::multiply_adds;
     out.samples = &T::samples;
     return out;
   }();
   return def;
 }
+
+// The floating-point operations of a contraction, 2 a multiply-add; 0 of other nodes.
+int64_t contraction_flops(const Graph& graph, const Node& node);
 
 // Adds an op to the graph of its inputs (which must agree) and returns its outputs.
 Tensors apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Site at);

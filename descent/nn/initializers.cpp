@@ -112,6 +112,20 @@ void fill_orthogonal(std::span<float> values, const Shape& shape, double gain, c
   }
 }
 
+void fill_dirac(std::span<float> values, const Shape& shape, const RandomSource& source) {
+  const int rank = shape.rank();
+  if (rank < 3) fail(text("dirac initial values are for convolutions' weights, not for ", shape));
+  const int64_t inputs = shape[rank - 2], results = shape[rank - 1];
+  int64_t centre = 0;
+  for (int axis = 0; axis + 2 < rank; ++axis) centre = centre * shape[axis] + shape[axis] / 2;
+  const double limit = std::sqrt(1 / fans(shape).in);
+  fill_uniform(values, -limit, limit, source);
+  for (int64_t i = 0; i < std::ssize(values); ++i) {
+    const int64_t result = i % results, input = i / results % inputs, tap = i / (results * inputs);
+    if (result < inputs) values[i] = tap == centre && input == result ? 1.0F : 0.0F;
+  }
+}
+
 }  // namespace
 
 Initializer constant(double value) {
@@ -147,6 +161,12 @@ Initializer lecun_normal() { return normal_of("LeCun normal", lecun); }
 Initializer orthogonal(double gain) {
   return {"orthogonal", [gain](std::span<float> values, const Shape& shape, const RandomSource& source) {
             if (!values.empty()) fill_orthogonal(values, shape, gain, source);
+          }};
+}
+
+Initializer dirac() {
+  return {"dirac", [](std::span<float> values, const Shape& shape, const RandomSource& source) {
+            if (!values.empty()) fill_dirac(values, shape, source);
           }};
 }
 
@@ -188,6 +208,7 @@ std::span<const Kind<Initializer>> initializer_kinds() {
        [](const Settings& s) { return init::he_normal(s.number("slope")); }},
       {"lecun_uniform", "uniform, variance 1 / fan in", {}, [](const Settings&) { return init::lecun_uniform(); }},
       {"lecun_normal", "normal, variance 1 / fan in", {}, [](const Settings&) { return init::lecun_normal(); }},
+      {"dirac", "convolutions that copy their channels", {}, [](const Settings&) { return init::dirac(); }},
       {"orthogonal", "orthonormal rows or columns", {gain}, [](const Settings& s) {
          return init::orthogonal(s.number("gain"));
        }}};

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "descent/nn/activations.h"
+#include "descent/nn/image_layers.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
 
@@ -54,12 +55,15 @@ std::vector<Kind<ModulePtr>> make_table() {
        {{"classes", int64_t{0}, "how many there are", true}},
        [](const Settings& s) { return shared(OneHot(s.integer("classes"), s.at("classes"))); }},
       {"residual",
-       "x + f(x), f being the layers inside",
-       {inside},
-       [](const Settings& s) { return shared(Residual(make_layers(s.list("layers")), s.at())); }},
+       "x + f(x), f being the layers inside; or h(x) + f(x), h being those of the shortcut",
+       {inside, {"shortcut", std::vector<Settings>{}, "the layers that bring x to f's shape; none: x itself"}},
+       [](const Settings& s) {
+         return shared(Residual(make_layers(s.list("layers")), make_layers(s.list("shortcut")), s.at()));
+       }},
       {"sequential", "the layers inside, one after the other", {inside}, [](const Settings& s) {
          return shared(Sequential(make_layers(s.list("layers")), s.at()));
        }}};
+  for (Kind<ModulePtr>& kind : image_layer_kinds()) kinds.push_back(std::move(kind));
   for (const Activation::Row& row : activation_rows()) kinds.push_back(activation_kind(row));
   return kinds;
 }

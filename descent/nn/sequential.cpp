@@ -39,13 +39,32 @@ void Sequential::followed_by(const Module& next) {
   if (!layers_.empty()) layers_.back().module->followed_by(next);
 }
 
+namespace {
+
+constexpr std::string_view shortcut_name = "shortcut";
+
+}  // namespace
+
+Residual::Residual(std::vector<Layer> layers, std::vector<Layer> shortcut, Site at) : inner_(std::move(layers), at), at_(at) {
+  if (!shortcut.empty()) shortcut_ = std::make_shared<Sequential>(std::move(shortcut), at);
+}
+
+std::vector<std::pair<std::string, ModulePtr>> Residual::children() const {
+  std::vector<std::pair<std::string, ModulePtr>> out = inner_.children();
+  if (shortcut_) out.emplace_back(shortcut_name, shortcut_);
+  return out;
+}
+
 Tensor Residual::forward(Pass& pass, Tensor x) {
-  const Tensor y = inner_.forward(pass, x);
-  if (y.type() != x.type())
-    fail(at_, text(layer_label(pass, *this), "the layers inside make ", y.type(), " of ", x.type(),
-                   ", but the sum x + f(x) needs one type; did you mean a last layer with ",
-                   x.rank() ? x.shape().back() : 1, " features?"));
-  return add({x, at_}, {y, at_});
+  const Tensor y = inner_.forward(pass, x), beside = shortcut_ ? trace_layer(pass, shortcut_name, *shortcut_, x) : x;
+  if (y.type() == beside.type()) return add({beside, at_}, {y, at_});
+  const std::string who = layer_label(pass, *this);
+  if (shortcut_)
+    fail(at_, text(who, "the layers inside make ", y.type(), " of ", x.type(), ", the shortcut ", beside.type(),
+                   ", but their sum needs one type"));
+  fail(at_, text(who, "the layers inside make ", y.type(), " of ", x.type(), ", but the sum x + f(x) needs one type; ",
+                 x.rank() > 2 ? "did you mean to give it a shortcut, or " : "did you mean ", "a last layer with ",
+                 x.rank() ? x.shape().back() : 1, " features?"));
 }
 
 }  // namespace descent::nn

@@ -25,19 +25,22 @@ class Sequential : public Module {
 };
 
 // He, Zhang, Ren and Sun, "Deep residual learning for image recognition", 2016: x + f(x), f being the layers inside,
-// which must keep the shape.
+// which must keep the shape; or h(x) + f(x), where layers of a shortcut h bring x to f's shape.
 class Residual : public Module {
  public:
   Residual(std::initializer_list<Layer> layers, Site at = Site::here()) : inner_(layers, at), at_(at) {}
-  explicit Residual(std::vector<Layer> layers, Site at = Site::here()) : inner_(std::move(layers), at), at_(at) {}
+  explicit Residual(std::vector<Layer> layers, std::vector<Layer> shortcut = {}, Site at = Site::here());
 
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Residual"; }
-  std::string formula() const override { return "x + f(x)"; }
-  std::vector<std::pair<std::string, ModulePtr>> children() const override { return inner_.children(); }
+  std::string formula() const override { return shortcut_ ? "h(x) + f(x)" : "x + f(x)"; }
+  // The layers of f; then h as one, called "shortcut".
+  std::vector<std::pair<std::string, ModulePtr>> children() const override;
+  void followed_by(const Module& next) override { inner_.followed_by(next); }
 
  private:
   Sequential inner_;
+  std::shared_ptr<Sequential> shortcut_;
   Site at_;
 };
 

@@ -102,10 +102,13 @@ void reject_unknown(const Settings& given, std::span<const SettingRule> rules, c
 Settings::Value converted(const Settings& given, const SettingRule& rule, const std::string& what) {
   const Settings::Value& value = given.find(rule.name)->value;
   if (value.index() == rule.fallback.index()) return value;
+  for (const Settings::Value& other : rule.also)
+    if (value.index() == other.index()) return value;
   if (std::holds_alternative<double>(rule.fallback) && std::holds_alternative<int64_t>(value))
     return given.number(rule.name);
-  throw UsageError(given.at(rule.name), text(what, ": '", rule.name, "' must be ", type_names[rule.fallback.index()],
-                                             ", got ", value_text(value)));
+  std::string wanted(type_names[rule.fallback.index()]);
+  for (const Settings::Value& other : rule.also) wanted += text(" or ", type_names[other.index()]);
+  throw UsageError(given.at(rule.name), text(what, ": '", rule.name, "' must be ", wanted, ", got ", value_text(value)));
 }
 
 }  // namespace

@@ -57,13 +57,14 @@ class Settings {
 // A line of a file whose name is known only at run time (a recipe); the name is kept for ever.
 Site site_of(std::string_view file, unsigned line);
 
-// What a kind lets be set. The fallback's type is the setting's type; `needed` settings have no fallback, and their
-// value here only tells the type.
+// What a kind lets be set. The fallback's type is the setting's type, and those of the values in `also` will do too;
+// `needed` settings have no fallback, and their value here only tells the type.
 struct SettingRule {
   std::string_view name;
   Settings::Value fallback;
   std::string_view about;
   bool needed = false;
+  std::vector<Settings::Value> also = {};
 };
 
 // `given` with the fallbacks filled in. Fails with UsageError at the setting's line: an unknown one (with the nearest

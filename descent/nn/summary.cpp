@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 #include "descent/ops/input.h"
 
@@ -18,10 +19,10 @@ std::string superscript(int number) {
 
 bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
 
-// `formula` with x replaced, the parameters (single letters) given their layer's number, and f(x) replaced by what the
-// layers inside make of x.
+// `formula` with x replaced, the parameters (single letters) given their layer's number, f(x) replaced by what the
+// layers inside make of x, and h(x) by what the shortcut makes of it.
 struct Substitution {
-  std::string x, number, inner;
+  std::string x, number, inner, shortcut;
 
   std::string word(std::string_view name) const {
     if (name == "x") return x;
@@ -33,6 +34,9 @@ struct Substitution {
     for (size_t i = 0; i < formula.size();) {
       if (formula.substr(i).starts_with("f(x)")) {
         out += inner;
+        i += 4;
+      } else if (formula.substr(i).starts_with("h(x)")) {
+        out += shortcut;
         i += 4;
       } else if (is_letter(formula[i])) {
         size_t end = i;
@@ -59,7 +63,7 @@ class Composer {
     if (numbered) ++numbered_;
     const std::string formula = module.formula();
     if (formula == "x") return;
-    current_ = Substitution{current_, numbered ? superscript(numbered_) : "", {}}(formula);
+    current_ = Substitution{current_, numbered ? superscript(numbered_) : "", {}, {}}(formula);
     atom_ = false;
   }
 
@@ -73,9 +77,17 @@ class Composer {
     const std::string formula = module.formula();
     if (formula != "f(x)") name_current();
     const std::string x = current_;
-    for (const auto& [name, child] : module.children()) layer(*child);
+    std::string inner;
+    for (const auto& [name, child] : module.children()) {
+      if (name == "shortcut") {
+        inner = std::exchange(current_, x);
+        atom_ = true;
+      }
+      layer(*child);
+    }
     if (formula == "f(x)") return;
-    current_ = Substitution{x, "", current_}(formula);
+    const bool has_shortcut = !inner.empty();
+    current_ = Substitution{x, "", has_shortcut ? inner : current_, has_shortcut ? current_ : ""}(formula);
     atom_ = false;
   }
 
@@ -104,8 +116,7 @@ int64_t count(const std::vector<ParameterPtr>& parameters) {
 
 int64_t node_flops(const Graph& graph, const Node& node) {
   if (node.op->op_class == OpClass::leaf || node.op->op_class == OpClass::view) return 0;
-  if (node.op->op_class == OpClass::contraction)
-    return 2 * node.outputs[0].shape.elements() * graph.type(node.inputs[0]).shape.back();
+  if (node.op->op_class == OpClass::contraction) return contraction_flops(graph, node);
   int64_t elements = node.outputs[0].shape.elements();
   for (const Value input : node.inputs) elements = std::max(elements, graph.type(input).shape.elements());
   return elements;

@@ -32,6 +32,8 @@ struct FusedMatmul {
     }
   }
 
+  static int64_t multiply_adds(std::span<const Type> inputs, const Attrs& attrs) { return Matmul::multiply_adds(inputs, attrs); }
+
   static Samples samples() {
     const Attrs relu{{"activation", std::string("relu")}, {"to", DType::f32}};
     const Attrs plain{{"activation", std::string("none")}, {"to", DType::f32}};

@@ -40,6 +40,10 @@ struct Matmul {
     }
   }
 
+  static int64_t multiply_adds(std::span<const Type> inputs, const Attrs&) {
+    return inputs[0].shape.elements() * inputs[1].shape.back();
+  }
+
   // d(a b) = da b + a db, so a gets g b^T and b gets a^T g, accumulated in the dtype of the input.
   static Tensors vjp(const VjpArgs& args) {
     const Tensor a = args.inputs[0], b = args.inputs[1];

@@ -66,8 +66,9 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
     fail(outputs_site(experiment.recipe.layers),
          text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
               "]; did you mean { kind = \"flatten\" } as the first layer?"));
-  fail(outputs_site(experiment.recipe.layers),
-       text(shapes, label_beyond(experiment.splits, given), "; did you mean features = ", wanted, "?"));
+  const bool ready = experiment.recipe.layers.empty();
+  fail(ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers),
+       text(shapes, label_beyond(experiment.splits, given), "; did you mean ", ready ? "outputs" : "features", " = ", wanted, "?"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "descent/base/threads.h"
 #include "descent/nn/make_layer.h"
+#include "descent/nn/nets.h"
 #include "descent/tasks/recipe_toml.h"
 #include "descent/tasks/task.h"
 
@@ -122,7 +123,7 @@ void read_section(Recipe& recipe, const Settings& root, const Section& section) 
 }
 
 void reject_unknown(const Settings& root) {
-  std::vector<std::string> known{"task", "layers"};
+  std::vector<std::string> known{"task", "layers", "net"};
   for (const Section& section : sections) known.emplace_back(section.name);
   for (const Settings::Item& item : root)
     if (std::ranges::find(known, item.name) == known.end()) {
@@ -180,15 +181,28 @@ optim::ScheduleMaker schedule_of(const Recipe& recipe) {
 
 // Makes everything once, for its checks.
 void check(const Recipe& recipe) {
-  if (recipe.layers.empty())
+  if (recipe.layers.empty() && !recipe.ready.has("kind"))
     throw UsageError(recipe.data.at(),
-                     "the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ]");
+                     "the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a ready 'net'");
   recipe.net();
   check_loss(recipe, find_task(recipe.task));
   recipe.make_optimizer();
   schedule_of(recipe)({});
   check_precision(recipe);
   check_source(recipe);
+}
+
+// net = "resnet-20", or net = { kind = "resnet-20", outputs = 100 }.
+Settings ready_net(const Settings& root) {
+  const Settings::Item& item = *root.find("net");
+  if (root.has("layers")) throw UsageError(item.at, "a recipe has 'layers' or a ready 'net', not both");
+  if (const auto* kind = std::get_if<std::string>(&item.value)) {
+    Settings out(item.at);
+    return out.set("kind", *kind, item.at);
+  }
+  const Settings& table = std::get<std::vector<Settings>>(required_table(root, "net")->value).front();
+  if (!table.has("kind")) throw UsageError(item.at, "'net' needs 'kind' (resnet-20, lenet-5 ...)");
+  return table;
 }
 
 Recipe recipe_from(const TomlRecipe& toml, const std::filesystem::path& path) {
@@ -200,6 +214,7 @@ Recipe recipe_from(const TomlRecipe& toml, const std::filesystem::path& path) {
   recipe.task = toml.root.has("task") ? toml.root.word("task") : "classify";
   const TaskKind& task = find_task(recipe.task, toml.root.at("task"));
   if (toml.root.has("layers")) recipe.layers = toml.root.list("layers");
+  if (toml.root.has("net")) recipe.ready = ready_net(toml.root);
   for (const Section& section : sections) read_section(recipe, toml.root, section);
   fill(recipe.loss, task.default_loss);
   fill(recipe.optimizer, "adamw");
@@ -210,7 +225,9 @@ Recipe recipe_from(const TomlRecipe& toml, const std::filesystem::path& path) {
 
 }  // namespace
 
-nn::Sequential Recipe::net() const { return nn::make_net(layers); }
+nn::Sequential Recipe::net() const {
+  return layers.empty() ? nn::make_ready_net(ready.word("kind"), without_kind(ready)) : nn::make_net(layers);
+}
 nn::Loss Recipe::make_loss() const { return nn::make_loss(loss.word("kind"), without_kind(loss)); }
 optim::Optimizer Recipe::make_optimizer() const {
   return optim::make_optimizer(optimizer.word("kind"), without_kind(optimizer));
@@ -325,6 +342,7 @@ Leaves leaves_of(const Recipe& recipe) {
   Leaves out{{"task", recipe.task}};
   const std::string layers = "layers";
   LeafCollector{layers, out}(recipe.layers);
+  collect(recipe.ready, "net", out);
   for (const Section& section : sections) collect(recipe.*section.field, std::string(section.name), out);
   return out;
 }

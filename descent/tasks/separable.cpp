@@ -160,7 +160,7 @@ constexpr int64_t most_rows = 2000, most_features = 100;
 // Nothing but affine layers, and what bends nothing.
 bool is_linear(const std::vector<nn::Settings>& layers) {
   static constexpr std::array<std::string_view, 4> straight{"linear", "flatten", "identity", "dropout"};
-  return std::ranges::all_of(layers, [](const nn::Settings& layer) {
+  return !layers.empty() && std::ranges::all_of(layers, [](const nn::Settings& layer) {
     return std::ranges::find(straight, layer.word("kind")) != straight.end();
   });
 }

@@ -8,9 +8,7 @@ namespace {
 
 int64_t product_flops(const Graph& graph) {
   int64_t flops = 0;
-  for (const Node& node : graph.nodes())
-    if (node.op->op_class == OpClass::contraction)
-      flops += 2 * node.outputs[0].shape.elements() * graph.type(node.inputs[0]).shape.back();
+  for (const Node& node : graph.nodes()) flops += contraction_flops(graph, node);
   return flops;
 }
 

@@ -305,4 +305,31 @@ TEST(Products, RowsAloneAndReversedMatrices) {
   }
 }
 
+// The new value takes the old one's bytes, so within a kernel it is stored after the last load of the old one.
+TEST(Updates, StoresComeAfterTheLoadsOfWhatTheyReplace) {
+  Graph graph;
+  const Tensor w = input(graph, "w", {DType::f32, {64}}), x = input(graph, "x", {DType::f32, {64}});
+  const Tensor next = x + 1.0, both = w * x;
+  const Program program = compiled(graph, {next, both}, {.updates = {{0, "w"}}});
+  ASSERT_EQ(program.steps.size(), 1u) << to_text(program);
+  const LoopKernel& kernel = loop(program, 0)->kernels[0];
+  bool stored = false;
+  for (const Instr& instr : kernel.body) {
+    const bool of_w = instr.view >= 0 && program.buffers[kernel.views[instr.view].buffer].name == "w";
+    if (of_w && instr.op == LoopOp::load) {
+      EXPECT_FALSE(stored) << to_text(program);
+    }
+    stored = stored || (of_w && instr.op == LoopOp::store);
+  }
+  EXPECT_TRUE(stored);
+}
+
+// The first rows of an array are not all of it, although their flat indices are the same: a cheap value is not computed
+// again for them alone.
+TEST(Views, APrefixIsNotTheWhole) {
+  Graph graph;
+  const Tensor x = cast(input(graph, "x", {DType::bf16, {6, 4}}), DType::f32), first = slice_axis(x, 0, 0, 1);
+  EXPECT_NO_THROW(compiled(graph, {sum(x - first, {0}), reshape(first, {4}) + 1.0}));
+}
+
 }  // namespace

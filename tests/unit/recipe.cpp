@@ -70,6 +70,22 @@ TEST(Recipe, SaysWhatToDo) {
   EXPECT_EQ(recipe.net().children().size(), 3u);
 }
 
+TEST(Recipe, AReadyNetStandsForLayers) {
+  const auto recipe_of = [](const std::string& net) { return "net = " + net + "\n[data]\nname = \"mnist\"\n"; };
+  const Recipe by_name = parse_recipe(recipe_of("\"resnet-20\""), "r.toml");
+  EXPECT_EQ(by_name.net().children().size(), 6u);  // stem, three stages, pool, scores
+  const Recipe narrow = parse_recipe(recipe_of("{ kind = \"resnet-20\", outputs = 7, width = 4 }"), "r.toml");
+  nn::Sequential net = narrow.net();
+  nn::make_parameters(net, {DType::f32, {1, 16, 16, 3}}, 0);
+  EXPECT_EQ(nn::all_parameters(net).back()->type().shape, (Shape{7}));
+  EXPECT_EQ(first_difference(by_name, narrow), "net.outputs is not set in the run and 7 now");
+  EXPECT_EQ(error_of(recipe_of("\"resnet-21\"")), "r.toml:1: there is no net 'resnet-21'; did you mean 'resnet-20'?");
+  EXPECT_EQ(error_of(recipe_of("{ kind = \"lenet-5\", width = 4 }")), "r.toml:1: net 'lenet-5' has no setting 'width'; it has outputs");
+  EXPECT_EQ(error_of(recipe_of("{ outputs = 4 }")), "r.toml:1: 'net' needs 'kind' (resnet-20, lenet-5 ...)");
+  EXPECT_EQ(error_of(recipe_of("3")), "r.toml:1: 'net' must be a table, [net]");
+  EXPECT_EQ(error_of("net = \"resnet-20\"\n" + std::string(good)), "r.toml:1: a recipe has 'layers' or a ready 'net', not both");
+}
+
 TEST(Recipe, DefaultsFollowTheTask) {
   const std::string regress =
       "task = \"regress\"\nlayers = [ { kind = \"linear\", features = 1 } ]\n[data]\nname = \"x\"\n";
@@ -121,7 +137,7 @@ TEST(Recipe, ScheduleAndSectionErrors) {
   EXPECT_EQ(error_of("loss = 3\n" + std::string(good).substr(0, std::string(good).find("[loss]"))),
             "r.toml:1: 'loss' must be a table, [loss]");
   EXPECT_EQ(error_of("[data]\nname = \"iris\"\n"),
-            "r.toml:1: the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ]");
+            "r.toml:1: the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a ready 'net'");
 }
 
 TEST(Recipe, ALossOfClassesIsNotForNumbers) {

@@ -10,7 +10,18 @@ struct Maker {
   std::string_view what;
   std::unique_ptr<Call> (*make)(const CallStep&, const Program&);
 };
-constexpr Maker makers[] = {{"matmul", make_matmul}, {"fused_matmul", make_matmul}, {"gather", make_gather}, {"scatter_add", make_scatter_add}};
+constexpr Maker makers[] = {{"matmul", make_matmul},
+                            {"fused_matmul", make_matmul},
+                            {"conv", make_conv},
+                            {"conv_input_gradient", make_conv},
+                            {"conv_weight_gradient", make_conv},
+                            {"max_pool", make_pool},
+                            {"max_pool_gradient", make_pool},
+                            {"take_taps", make_pool},
+                            {"sum_pool", make_pool},
+                            {"sum_pool_gradient", make_pool},
+                            {"gather", make_gather},
+                            {"scatter_add", make_scatter_add}};
 
 }  // namespace
 

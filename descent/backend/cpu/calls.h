@@ -25,6 +25,8 @@ inline std::byte* address_of(const View& view, std::byte* const* addresses) {
 
 // The makers that make_call chooses from.
 std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program);  // matmul, fused_matmul
+std::unique_ptr<Call> make_conv(const CallStep& step, const Program& program);    // conv and its two gradients
+std::unique_ptr<Call> make_pool(const CallStep& step, const Program& program);    // max_pool, sum_pool, their gradients, take_taps
 std::unique_ptr<Call> make_gather(const CallStep& step, const Program& program);
 std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program& program);
 

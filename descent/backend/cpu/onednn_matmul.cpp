@@ -1,26 +1,14 @@
-// Matrix products on oneDNN (2.6): the only file that speaks its API.
-#include <oneapi/dnnl/dnnl.hpp>
-
+// Matrix products on oneDNN.
 #include <unordered_map>
 
 #include "descent/backend/cpu/matmul.h"
+#include "descent/backend/cpu/onednn.h"
 
 namespace descent::cpu {
 
 namespace {
 
-const dnnl::engine& engine() {
-  static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
-  return cpu;
-}
-
-dnnl::memory::data_type data_type(DType dtype) {
-  switch (dtype) {
-    case DType::f32: return dnnl::memory::data_type::f32;
-    case DType::bf16: return dnnl::memory::data_type::bf16;
-    default: fail(text("matrix products on the CPU take f32 or bf16, not ", dtype));
-  }
-}
+using onednn::engine;
 
 // A row or column alone may come with any stride; oneDNN takes it for the distance between rows, and wants that no
 // smaller than a row is long.
@@ -33,7 +21,9 @@ std::vector<int64_t> sound_strides(const View& view) {
   return out;
 }
 
-dnnl::memory::desc desc(const View& view) { return {view.sizes, data_type(view.dtype), sound_strides(view)}; }
+dnnl::memory::desc desc(const View& view) {
+  return {view.sizes, onednn::data_type(view.dtype, "matrix products"), sound_strides(view)};
+}
 
 class OneDnnMatmul : public Call {
  public:

@@ -1,0 +1,24 @@
+// The ways a convolution, or a gradient of one, runs on the CPU.
+#pragma once
+
+#include "descent/backend/cpu/calls.h"
+#include "descent/ops/conv.h"
+
+namespace descent::cpu {
+
+enum class ConvKind { forward, input_gradient, weight_gradient };
+
+// One of the three ops: which is computed from the other two. The operands are dense.
+struct ConvProblem {
+  ConvKind kind;
+  ConvShape shape;
+  View x, weights, y;
+
+  const View& out() const { return kind == ConvKind::forward ? y : kind == ConvKind::input_gradient ? x : weights; }
+};
+
+std::unique_ptr<Call> make_onednn_conv(const ConvProblem& problem);    // none where oneDNN has no kernel, or a broken one
+std::unique_ptr<Call> make_unfolded_conv(const ConvProblem& problem);  // gradients of weights without groups, else none
+std::unique_ptr<Call> make_plain_conv(const ConvProblem& problem);     // any shape
+
+}  // namespace descent::cpu

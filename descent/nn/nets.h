@@ -1,0 +1,27 @@
+// Ready nets: functions that give layers. Each takes images [n, height, width, channels], or [n, height, width] of one
+// channel, as f32, and gives a score for each of `outputs` classes.
+#pragma once
+
+#include "descent/nn/sequential.h"
+
+namespace descent::nn {
+
+// LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition", 1998, for images of
+// 28 x 28, with the maxima and ReLUs that took the place of its means and tanh.
+Sequential lenet5(int64_t outputs = 10);
+
+// After Simonyan and Zisserman, "Very deep convolutional networks", 2015, small and with batch norm, for images of about
+// 32 x 32: three times two convolutions of 3 x 3 and a maximum of 2 x 2, of `width`, twice and four times it.
+Sequential vgg_small(int64_t outputs = 10, int64_t width = 64);
+
+// He, Zhang, Ren and Sun, "Deep residual learning", 2016, for images of about 32 x 32. ResNet-20 has three stages of
+// three blocks, of `width`, twice and four times it; ResNet-18 four stages of two. Where a block changes the shape, a
+// 1 x 1 convolution brings its input along.
+Sequential resnet20(int64_t outputs = 10, int64_t width = 16);
+Sequential resnet18(int64_t outputs = 10, int64_t width = 64);
+
+// The table: "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
+std::span<const Kind<Sequential>> net_kinds();
+Sequential make_ready_net(std::string_view kind, const Settings& settings = {});
+
+}  // namespace descent::nn
