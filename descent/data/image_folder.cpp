@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <optional>
+#include <tuple>
 
 #include "descent/base/hash.h"
 #include "descent/base/text.h"
@@ -159,13 +159,13 @@ ImageList list_table(const fs::path& path) {
 // --- division by content ---
 
 // Of the file's size and its beginning, which for photos is different even where the size is not.
-uint64_t content_key(const std::string& path, uint64_t seed) {
+uint64_t content_key(const std::string& path) {
   constexpr size_t most = 1 << 16;
   uint64_t size = 0;
   const io::Descriptor file = io::open_regular(path, size);
   std::vector<std::byte> bytes(std::min<uint64_t>(size, most));
   read_fully(file, path, bytes);
-  uint64_t key = random_key(seed, 0x696d61676573, size);  // "images", so that no other use of the seed draws the same
+  uint64_t key = size;
   for (size_t at = 0; at < bytes.size(); at += sizeof(uint64_t)) {
     uint64_t word = 0;
     std::memcpy(&word, bytes.data() + at, std::min(sizeof word, bytes.size() - at));
@@ -191,25 +191,32 @@ size_t share_of(std::span<const Keyed> files, double fraction, double& carry) {
   return count;
 }
 
-void move_share(ImageList& list, ImageFiles& part, double fraction, uint64_t seed, std::string_view name) {
-  if (fraction <= 0 || part.size() > 0) return;
-  std::vector<std::vector<Keyed>> by_class(list.classes.size());
-  for (int64_t row = 0; row < list.train.size(); ++row)
-    by_class[static_cast<size_t>(list.train.labels[row])].push_back({content_key(list.train.paths[row], seed), row});
-  std::vector<bool> moves(static_cast<size_t>(list.train.size()));
+// A list of files with the keys of their contents.
+struct KeyedFiles {
+  ImageFiles files;
+  std::vector<uint64_t> keys;
+};
+
+ImageFiles take_share(KeyedFiles& training, size_t classes, double fraction, uint64_t seed) {
+  std::vector<std::vector<Keyed>> by_class(classes);
+  for (int64_t row = 0; row < training.files.size(); ++row)
+    by_class[static_cast<size_t>(training.files.labels[row])].push_back({random_key(seed, training.keys[row]), row});
+  std::vector<bool> moves(training.keys.size());
   double carry = 0;
   for (std::vector<Keyed>& files : by_class) {
     std::ranges::sort(files);
     for (size_t i = 0, count = share_of(files, fraction, carry); i < count; ++i) moves[files[i].row] = true;
   }
-  ImageFiles rest;
+  ImageFiles part;
+  KeyedFiles rest;
   for (size_t row = 0; row < moves.size(); ++row) {
-    ImageFiles& to = moves[row] ? part : rest;
-    to.paths.push_back(std::move(list.train.paths[row]));
-    to.labels.push_back(list.train.labels[row]);
+    ImageFiles& to = moves[row] ? part : rest.files;
+    to.paths.push_back(std::move(training.files.paths[row]));
+    to.labels.push_back(training.files.labels[row]);
+    if (!moves[row]) rest.keys.push_back(training.keys[row]);
   }
-  list.train = std::move(rest);
-  if (part.size() == 0) fail(text(list.source, ": too few images for a ", name, " part of ", fraction));
+  training = std::move(rest);
+  return part;
 }
 
 // --- decoding ---
@@ -258,11 +265,22 @@ bool holds_images(const fs::path& path) {
 }
 
 void divide_images(ImageList& list, Fractions fractions, uint64_t seed) {
-  // The validation part's share is of all that were not in the test part from the start.
+  const bool test = fractions.test > 0 && list.test.size() == 0;
+  const bool validation = fractions.validation > 0 && list.validation.size() == 0;
+  if (!test && !validation) return;
   const auto before = static_cast<double>(list.train.size());
-  move_share(list, list.test, fractions.test, seed, "test");
-  const double rest = static_cast<double>(list.train.size()) / before;
-  move_share(list, list.validation, std::min(0.99, fractions.validation / rest), random_key(seed, 1), "validation");
+  KeyedFiles training{std::move(list.train), {}};
+  for (const std::string& path : training.files.paths) training.keys.push_back(content_key(path));
+  // Keys of their own, so that no other use of the seed draws the same.
+  if (test) list.test = take_share(training, list.classes.size(), fractions.test, random_key(seed, 0x696d61676573));
+  const double left = static_cast<double>(training.files.size()) / before;
+  const double share = std::min(0.99, fractions.validation / left);  // the fraction is of all images
+  if (validation) list.validation = take_share(training, list.classes.size(), share, random_key(seed, 1));
+  list.train = std::move(training.files);
+  for (const auto& [wanted, part, fraction, name] :
+       {std::tuple{test, &list.test, fractions.test, "test"},
+        {validation, &list.validation, fractions.validation, "validation"}})
+    if (wanted && part->size() == 0) fail(text(list.source, ": too few images for a ", name, " part of ", fraction));
 }
 
 ImageFacts image_facts(const ImageList& list, int64_t most) {

@@ -1,5 +1,7 @@
 #include "descent/tasks/examples.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -152,7 +154,9 @@ Examples of_images(const Recipe& recipe, const std::string& path) {
   data::ImageList list = data::list_images(recipe.base / path);
   data::divide_images(list, fractions(recipe), recipe.seed());
   const data::ImageSize size = size_for(recipe, list);
-  Examples out{data::load_images(list, size, recipe.data.integer("memory") << 20), {}};
+  const int64_t physical = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  const int64_t memory = std::min(recipe.data.integer("memory") << 20, physical / 2);
+  Examples out{data::load_images(list, size, memory), {}};
   if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train);
   out.preprocess.fit = size.fit;
   return out;

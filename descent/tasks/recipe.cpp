@@ -43,7 +43,8 @@ const std::vector<Setting>& data_settings() {
       {{"width", int64_t{0}, "likewise"}, 0, 4097},
       {{"channels", int64_t{0}, "of `images`: 1 for grey, 3 for colour; 0: as they are"}, 0, 4},
       {{"fit", "crop", "how `images` of another shape are fitted: crop, pad or stretch"}},
-      {{"memory", int64_t{4096}, "MB; `images` that take more are decoded anew for each batch"}}};
+      {{"memory", int64_t{4096},
+        "MB, at most half of the machine's; `images` that take more are decoded anew for each batch"}}};
   return all;
 }
 
