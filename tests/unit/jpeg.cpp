@@ -109,7 +109,8 @@ TEST(Jpeg, OrientationsWithoutSenseAreNone) {
   EXPECT_EQ(jpeg_orientation(jpeg(plan)), 1);
   plan.orientation = 6;
   std::vector<std::byte> bytes = jpeg(plan);
-  const auto exif_at = std::ranges::search(bytes, bytes_of("Exif")).begin();
+  const std::vector<std::byte> mark = bytes_of("Exif");
+  const auto exif_at = std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end());
   ASSERT_NE(exif_at, bytes.end());
   *(exif_at + 6) = std::byte{'X'};
   EXPECT_EQ(jpeg_orientation(bytes), 1);
@@ -157,7 +158,8 @@ TEST(Jpeg, NamesDamage) {
 
 // Where the header's height and width lie.
 int64_t size_at(const std::vector<std::byte>& bytes) {
-  return std::ranges::search(bytes, bytes_of({0xff, 0xc0})).begin() - bytes.begin() + 5;
+  const std::vector<std::byte> mark = bytes_of({0xff, 0xc0});
+  return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) - bytes.begin() + 5;
 }
 
 TEST(Jpeg, RefusesSizesBeforeAllocating) {
