@@ -65,7 +65,7 @@ void add_predict(CLI::App& program) {
   CLI::App* command = add_command(program, "predict", "ask a run about new inputs", flags, run_predict);
   command->add_option("run", flags->run, "the run's directory")->required();
   command
-      ->add_option("inputs", flags->inputs, "images (PNG, or FILE:NUMBER of an idx file), CSV files, or NAME=VALUE,...")
+      ->add_option("inputs", flags->inputs, "images (PNG, JPEG, or FILE:NUMBER of an idx file), CSV files, or NAME=VALUE,...")
       ->required();
   command->add_option("--top", flags->top, "how many classes to name (default 3)")->check(CLI::Range(1, 1000));
 }

@@ -1,12 +1,17 @@
 #include "descent/data/dataset.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <map>
+#include <mutex>
 #include <numeric>
 
+#include "descent/base/team.h"
 #include "descent/base/text.h"
+#include "descent/base/threads.h"
 #include "descent/data/random.h"
 
 namespace descent::data {
@@ -24,12 +29,78 @@ Array select_rows(const Array& array, std::span<const int64_t> indices) {
   return out;
 }
 
+namespace {
+
+// Some rows of a source, in another order.
+class SelectedRows : public RowSource {
+ public:
+  SelectedRows(std::shared_ptr<const RowSource> whole, std::vector<int64_t> rows)
+      : whole_(std::move(whole)), rows_(std::move(rows)) {}
+  Type row_type() const override { return whole_->row_type(); }
+  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  void read(int64_t row, std::span<std::byte> out) const override {
+    whole_->read(rows_.at(static_cast<size_t>(row)), out);
+  }
+
+ private:
+  std::shared_ptr<const RowSource> whole_;
+  std::vector<int64_t> rows_;
+};
+
+// The first exception of the threads that made rows is thrown when all are done.
+Array read_rows(const RowSource& source, int64_t begin, int64_t end) {
+  const Type row = source.row_type();
+  std::vector<int64_t> sizes{end - begin};
+  sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
+  Array out(row.dtype, Shape(sizes));
+  const auto bytes = static_cast<size_t>(row.bytes());
+  std::atomic<int64_t> next{begin};
+  std::exception_ptr error;
+  std::mutex mutex;
+  run_together(static_cast<int>(std::min<int64_t>(thread_count(), end - begin)), [&](Share) {
+    for (int64_t at = next++; at < end; at = next++) {
+      try {
+        source.read(at, out.bytes().subspan(static_cast<size_t>(at - begin) * bytes, bytes));
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = end;
+      }
+    }
+  });
+  if (error) std::rethrow_exception(error);
+  return out;
+}
+
+}  // namespace
+
+Type Dataset::row_type() const { return source ? source->row_type() : Type{inputs.dtype(), inputs.shape().without(0)}; }
+
+Array Dataset::read_inputs(int64_t begin, int64_t end) const {
+  return source ? read_rows(*source, begin, end) : inputs.rows(begin, end);
+}
+
 Dataset Dataset::rows(int64_t begin, int64_t end) const {
+  if (source) {
+    std::vector<int64_t> indices(static_cast<size_t>(end - begin));
+    std::iota(indices.begin(), indices.end(), begin);
+    return {{},
+            targets ? targets.rows(begin, end) : Array(),
+            classes,
+            features,
+            std::make_shared<SelectedRows>(source, std::move(indices))};
+  }
   return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features};
 }
 
 Dataset Dataset::select(std::span<const int64_t> indices) const {
-  return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features};
+  if (!source)
+    return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features};
+  return {{},
+          targets ? select_rows(targets, indices) : Array(),
+          classes,
+          features,
+          std::make_shared<SelectedRows>(source, std::vector<int64_t>(indices.begin(), indices.end()))};
 }
 
 namespace {

@@ -1,7 +1,9 @@
 // Examples in memory, and their division into training, validation and test parts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +13,17 @@
 
 namespace descent::data {
 
+// Rows that are made when they are wanted, since all of them would not fit in memory.
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  virtual Type row_type() const = 0;
+  virtual int64_t size() const = 0;
+
+  // Makes a row, of row_type().bytes(). Called by several threads at once; fails naming what cannot be read.
+  virtual void read(int64_t row, std::span<std::byte> out) const = 0;
+};
+
 // N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables); targets i32 [N] (class indices) or
 // f32 [N,K] (numbers), or no array where they are not known.
 struct Dataset {
@@ -18,12 +31,18 @@ struct Dataset {
   Array targets;
   std::vector<std::string> classes;   // a name each class; empty for numbers
   std::vector<std::string> features;  // a name each input column; empty for images
+  std::shared_ptr<const RowSource> source = {};  // instead of the inputs, which are then no array
 
-  int64_t size() const { return inputs ? inputs.shape()[0] : 0; }
+  int64_t size() const { return source ? source->size() : inputs ? inputs.shape()[0] : 0; }
   bool is_classification() const { return !classes.empty(); }
+  Type row_type() const;  // of one example's input
 
   Dataset rows(int64_t begin, int64_t end) const;          // shares the bytes
-  Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order
+  Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order; a source's are still not made
+
+  // The inputs of some rows, one after the other in an array [end - begin,...]: a view of `inputs`, or made by all
+  // threads.
+  Array read_inputs(int64_t begin, int64_t end) const;
 };
 
 struct Splits {

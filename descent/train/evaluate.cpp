@@ -18,6 +18,12 @@ void for_batches(int64_t rows, int64_t batch_size, Visit visit) {
   for (int64_t begin = 0; begin < rows; begin += batch_size) visit(begin, std::min(rows, begin + batch_size));
 }
 
+// Rows that are made when they are wanted are not small.
+int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
+  constexpr int64_t most_made = 256;
+  return data.source ? std::min(most_made, options.batch_size) : options.batch_size;
+}
+
 // The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
 ClassificationMetrics class_metrics(const Shape& outputs, const data::Dataset& data, double threshold, int64_t top_k) {
   const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
@@ -50,9 +56,9 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   std::optional<ClassificationMetrics> classes;
   RegressionMetrics numbers(options_.unit);
   double loss = 0;
-  for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
+  for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
-    const std::span<const Array> results = judge_({data.inputs.rows(begin, end), targets});
+    const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
     if (!labels) return numbers.add(results[0], targets);
     if (!classes) classes = class_metrics(results[0].shape(), data, class_threshold(loss_), options_.top_k);

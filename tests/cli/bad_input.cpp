@@ -166,8 +166,8 @@ TEST_F(BarsRun, PngFiles) {
       {whole.substr(0, 20), "truncated: the chunk at byte 8 says 13 bytes, but 0 are left"},
       {huge, "an image of 2147483647 x 2147483647 pixels is too large: at most 67108864 pixels can be read"},
       {damaged, "damaged PNG image: IDAT: invalid code lengths set"},
-      {"no image at all", "not a PNG image: it does not begin with PNG's eight bytes"},
-      {"", "not a PNG image: it does not begin with PNG's eight bytes"}};
+      {"no image at all", "neither a PNG nor a JPEG image, by its first bytes"},
+      {"", "the file is empty, and no image"}};
   for (const auto& [bytes, says] : cases) {
     file("one.png", bytes);
     const Ended ended = run({"predict", "run", "one.png"});
