@@ -61,10 +61,10 @@ void print_net(const nn::NetSummary& summary) {
     for (const nn::LayerSummary& layer : summary.layers) longest = std::max(longest, text_of(layer).size());
     return longest;
   };
-  const size_t path = width(14, [](const nn::LayerSummary& layer) { return layer.path; }),
-               describe = width(18, [](const nn::LayerSummary& layer) { return layer.describe; }),
-               formula = width(22, [](const nn::LayerSummary& layer) { return layer.formula; }),
-               output = width(16, [](const nn::LayerSummary& layer) { return to_text(layer.output); });
+  const size_t path = width(14, [](const nn::LayerSummary&layer) { return layer.path; }),
+               describe = width(18, [](const nn::LayerSummary&layer) { return layer.describe; }),
+               formula = width(22, [](const nn::LayerSummary&layer) { return layer.formula; }),
+               output = width(16, [](const nn::LayerSummary&layer) { return to_text(layer.output); });
   const auto line = [&](const auto& a, const auto& b, const auto& c, const auto& d, const auto& e, const auto& f) {
     fmt::print("{:<{}} {:<{}} {:<{}} {:<{}} {:>11} {:>13}\n", a, path, b, describe, c, formula, d, output, e, f);
   };

@@ -151,7 +151,8 @@ class Partitioner {
     if (node.op->name == "constant" || is_generator(node)) return true;
     if (node.op->op_class != OpClass::elementwise) return false;
     return std::ranges::all_of(reads_[id], [&](const Read& read) {
-      return only_numbers(read.base.node) && (keeps_index(read.map, elements(read.base.node)) || graph_.node(read.base).op->name == "constant");
+      return only_numbers(read.base.node) &&
+             (keeps_index(read.map, elements(read.base.node)) || graph_.node(read.base).op->name == "constant");
     });
   }
 
@@ -225,7 +226,8 @@ class Partitioner {
     return std::ranges::any_of(reads_[id], [&](const Read& read) {
       const Node& base = graph_.node(read.base);
       if (!is_loop(base)) return false;
-      if (!keeps_index(read.map, elements(read.base.node))) return spread_columns(read.map, elements(read.base.node)) > 0;
+      if (!keeps_index(read.map, elements(read.base.node)))
+        return spread_columns(read.map, elements(read.base.node)) > 0;
       return base.op->op_class == OpClass::elementwise && needs_rows(read.base.node);
     });
   }
@@ -383,7 +385,8 @@ class Partitioner {
   // Some inlined node reads the input with another order of elements, inside the writer.
   bool inlined_into(uint32_t input, int writer) const {
     return std::ranges::any_of(uses_[input], [&](const Use& use) {
-      return out_.inlined[use.reader] && !keeps_index(use.map, elements(input)) && units_reading(use.reader).contains(writer);
+      return out_.inlined[use.reader] && !keeps_index(use.map, elements(input)) &&
+             units_reading(use.reader).contains(writer);
     });
   }
 

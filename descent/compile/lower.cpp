@@ -23,8 +23,8 @@ void store_after_loads(LoopKernel& kernel) {
   std::vector<int32_t> place;  // of each register in the new body
   for (auto instr = kernel.body.begin(); instr != kernel.body.end(); ++instr) {
     const bool early = instr->op == LoopOp::store && std::any_of(instr, kernel.body.end(), [&](const Instr& after) {
-      return touches(after, LoopOp::load, kernel.views[instr->view].buffer);
-    });
+                         return touches(after, LoopOp::load, kernel.views[instr->view].buffer);
+                       });
     place.push_back(early ? -1 : static_cast<int32_t>(kept.size()));
     (early ? late : kept).push_back(*instr);
   }

@@ -49,7 +49,8 @@ Tensor in_bf16(Tensor x) {
 std::set<Value> added_values(const Staged& staged) {
   std::set<Value> out;
   for (const uint32_t id : live_nodes(*staged.graph, staged.results))
-    if (const Node& node = staged.graph->node(id); node.op == &op_def<Add>()) out.insert(node.inputs.begin(), node.inputs.end());
+    if (const Node& node = staged.graph->node(id); node.op == &op_def<Add>())
+      out.insert(node.inputs.begin(), node.inputs.end());
   return out;
 }
 
@@ -61,7 +62,8 @@ Staged round_operands(const Staged& from) {
     if (mixed == nullptr || node.outputs[0].dtype != DType::f32) return rewriter.copy(node);
     Tensors in = rewriter.inputs(node);
     for (Tensor& x : in) x = in_bf16(x);
-    const bool wide = mixed->result == Result::f32 || (mixed->result == Result::bf16_unless_added && added.contains({id, 0}));
+    const bool wide =
+        mixed->result == Result::f32 || (mixed->result == Result::bf16_unless_added && added.contains({id, 0}));
     Attrs attrs = node.attrs;
     if (node.op->op_class == OpClass::contraction) attrs.set("to", wide ? DType::f32 : DType::bf16);
     Tensors out = apply(*node.op, in, attrs, node.site);

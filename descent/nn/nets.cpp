@@ -19,7 +19,8 @@ Conv bare_conv(int64_t features, int64_t kernel, int64_t stride = 1) {
 Layer residual_block(int64_t width, int64_t stride, bool same_shape) {
   std::vector<Layer> shortcut;
   if (!same_shape) shortcut = {bare_conv(width, 1, stride), BatchNorm{}};
-  return Sequential{Residual({bare_conv(width, 3, stride), BatchNorm{}, ReLU{}, bare_conv(width, 3), BatchNorm{}}, shortcut), ReLU{}};
+  return Sequential{
+      Residual({bare_conv(width, 3, stride), BatchNorm{}, ReLU{}, bare_conv(width, 3), BatchNorm{}}, shortcut), ReLU{}};
 }
 
 Sequential resnet(int64_t outputs, int64_t width, int stages, int blocks) {
@@ -40,15 +41,17 @@ Sequential resnet(int64_t outputs, int64_t width, int stages, int blocks) {
 }  // namespace
 
 Sequential lenet5(int64_t outputs) {
-  return Sequential{Conv{6, 5},  ReLU{}, MaxPool{2},  Conv{16, 5, {.padding = 0}}, ReLU{}, MaxPool{2}, Flatten{},
-                    Linear{120}, ReLU{}, Linear{84}, ReLU{}, {"scores", Linear{outputs}}};
+  return Sequential{Conv{6, 5}, ReLU{},     MaxPool{2}, Conv{16, 5, {.padding = 0}},
+                    ReLU{},     MaxPool{2}, Flatten{},  Linear{120},
+                    ReLU{},     Linear{84}, ReLU{},     {"scores", Linear{outputs}}};
 }
 
 Sequential vgg_small(int64_t outputs, int64_t width) {
   std::vector<Layer> layers;
   for (const int64_t features : {width, 2 * width, 4 * width})
     layers.emplace_back(text("block", layers.size() + 1),
-                        Sequential{bare_conv(features, 3), BatchNorm{}, ReLU{}, bare_conv(features, 3), BatchNorm{}, ReLU{}, MaxPool{2}});
+                        Sequential{bare_conv(features, 3), BatchNorm{}, ReLU{}, bare_conv(features, 3), BatchNorm{},
+                                   ReLU{}, MaxPool{2}});
   layers.emplace_back("flatten", Flatten{});
   layers.emplace_back("dropout", Dropout{0.5});
   layers.emplace_back("scores", Linear{outputs});
@@ -62,11 +65,17 @@ std::span<const Kind<Sequential>> net_kinds() {
   static const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
   const auto width = [](int64_t fallback) { return SettingRule{"width", fallback, "channels of the first layers"}; };
   static const std::vector<Kind<Sequential>> kinds = {
-      {"lenet-5", "two convolutions and three linear layers, for 28 x 28", {outputs},
+      {"lenet-5",
+       "two convolutions and three linear layers, for 28 x 28",
+       {outputs},
        [](const Settings& s) { return lenet5(s.integer("outputs")); }},
-      {"vgg-small", "six convolutions with batch norm, for about 32 x 32", {outputs, width(64)},
+      {"vgg-small",
+       "six convolutions with batch norm, for about 32 x 32",
+       {outputs, width(64)},
        [](const Settings& s) { return vgg_small(s.integer("outputs"), s.integer("width")); }},
-      {"resnet-18", "residual, eight blocks, for about 32 x 32", {outputs, width(64)},
+      {"resnet-18",
+       "residual, eight blocks, for about 32 x 32",
+       {outputs, width(64)},
        [](const Settings& s) { return resnet18(s.integer("outputs"), s.integer("width")); }},
       {"resnet-20", "residual, nine narrow blocks, for about 32 x 32", {outputs, width(16)}, [](const Settings& s) {
          return resnet20(s.integer("outputs"), s.integer("width"));

@@ -20,8 +20,8 @@ void check_channels(const Pass& pass, const Module& layer, Tensor x, const Param
   if (x.dtype() != DType::f32 || x.rank() < 2)
     fail(at, text(who, "needs f32 examples with channels on the last axis, got ", x.type()));
   if (gain && gain->type().shape != Shape{x.shape().back()})
-    fail(at, text(who, "input ", x.type(), " has ", x.shape().back(), " channels on axis ", x.rank() - 1, ", but the gain ",
-                  gain->type(), " takes ", gain->type().shape[0]));
+    fail(at, text(who, "input ", x.type(), " has ", x.shape().back(), " channels on axis ", x.rank() - 1,
+                  ", but the gain ", gain->type(), " takes ", gain->type().shape[0]));
 }
 
 std::vector<ParameterPtr> those_made(const ParameterPtr& gain, const ParameterPtr& bias) {
@@ -87,7 +87,8 @@ Tensor GroupNorm::forward(Pass& pass, Tensor x) {
   check_channels(pass, *this, x, gain_, at_);
   const int64_t channels = x.shape().back(), groups = groups_ == each_channel ? channels : groups_;
   if (groups == 0 || channels % groups != 0)
-    fail(at_, text(layer_label(pass, *this), groups, " groups do not divide the ", channels, " channels of ", x.type()));
+    fail(at_,
+         text(layer_label(pass, *this), groups, " groups do not divide the ", channels, " channels of ", x.type()));
   if (!gain_) {
     gain_ = make_parameter(pass, "gain", {channels}, init::ones(), false);
     bias_ = make_parameter(pass, "bias", {channels}, init::zeros(), false);
@@ -101,7 +102,8 @@ SqueezeExcite::SqueezeExcite(int64_t reduction, Site at) : reduction_(reduction)
 
 Tensor SqueezeExcite::forward(Pass& pass, Tensor x) {
   spatial_axes(pass, *this, x, at_);
-  const int64_t examples = x.shape()[0], channels = x.shape().back(), hidden = std::max<int64_t>(1, channels / reduction_);
+  const int64_t examples = x.shape()[0], channels = x.shape().back(),
+                hidden = std::max<int64_t>(1, channels / reduction_);
   if (parameters_.empty()) {
     parameters_ = {make_parameter(pass, "squeeze_weight", {channels, hidden}, init::he_uniform(), true),
                    make_parameter(pass, "squeeze_bias", {hidden}, init::zeros(), false),
@@ -113,7 +115,8 @@ Tensor SqueezeExcite::forward(Pass& pass, Tensor x) {
                    ", but the weight ", parameters_[0]->type(), " takes ", parameters_[0]->type().shape[0]));
   const Tensor means = reshape(average_pool(x, spatial_sizes(x.shape()), {}, true, at_), {examples, channels}, at_);
   const auto affine = [&](Tensor in, size_t first) {
-    return add({matmul(in, pass.parameter(parameters_[first]), at_), at_}, {pass.parameter(parameters_[first + 1]), at_});
+    return add({matmul(in, pass.parameter(parameters_[first]), at_), at_},
+               {pass.parameter(parameters_[first + 1]), at_});
   };
   const Tensor weights = sigmoid(affine(relu(affine(means, 0), at_), 2), at_);
   Shape spread = x.shape();

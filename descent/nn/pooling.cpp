@@ -37,7 +37,8 @@ Tensor as_rows(Tensor pooled, Site at) { return reshape(pooled, {pooled.shape()[
 
 }  // namespace
 
-MaxPool::MaxPool(PerAxis kernel, PoolOptions options, Site at) : kernel_(std::move(kernel)), options_(std::move(options)), at_(at) {
+MaxPool::MaxPool(PerAxis kernel, PoolOptions options, Site at)
+    : kernel_(std::move(kernel)), options_(std::move(options)), at_(at) {
   check(kernel_, options_, "MaxPool", at);
 }
 std::string MaxPool::describe() const { return described("MaxPool", kernel_, options_); }

@@ -45,7 +45,8 @@ constexpr std::string_view shortcut_name = "shortcut";
 
 }  // namespace
 
-Residual::Residual(std::vector<Layer> layers, std::vector<Layer> shortcut, Site at) : inner_(std::move(layers), at), at_(at) {
+Residual::Residual(std::vector<Layer> layers, std::vector<Layer> shortcut, Site at)
+    : inner_(std::move(layers), at), at_(at) {
   if (!shortcut.empty()) shortcut_ = std::make_shared<Sequential>(std::move(shortcut), at);
 }
 

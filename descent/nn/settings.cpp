@@ -108,7 +108,8 @@ Settings::Value converted(const Settings& given, const SettingRule& rule, const 
     return given.number(rule.name);
   std::string wanted(type_names[rule.fallback.index()]);
   for (const Settings::Value& other : rule.also) wanted += text(" or ", type_names[other.index()]);
-  throw UsageError(given.at(rule.name), text(what, ": '", rule.name, "' must be ", wanted, ", got ", value_text(value)));
+  throw UsageError(given.at(rule.name),
+                   text(what, ": '", rule.name, "' must be ", wanted, ", got ", value_text(value)));
 }
 
 }  // namespace

@@ -229,8 +229,9 @@ optim::ScheduleMaker schedule_of(const Recipe& recipe) {
 // Makes everything once, for its checks.
 void check(const Recipe& recipe) {
   if (recipe.layers.empty() && !recipe.ready.has("kind"))
-    throw UsageError(recipe.data.at(),
-                     "the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a ready 'net'");
+    throw UsageError(
+        recipe.data.at(),
+        "the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a ready 'net'");
   recipe.net();
   check_loss(recipe, find_task(recipe.task));
   recipe.make_optimizer();

@@ -28,12 +28,17 @@ std::vector<Net> nets() {
       {"mlp_f32", {nn::Flatten{}, nn::Linear{64}, nn::ReLU{}, nn::Linear{10}}, images, labels, false},
       {"mlp_bf16", {nn::Flatten{}, nn::Linear{64}, nn::ReLU{}, nn::Linear{10}}, images, labels, true},
       {"deep_bf16",
-       {nn::Flatten{}, nn::Linear{64}, nn::LayerNorm{}, nn::GELU{}, nn::Dropout{0.3}, nn::Linear{64}, nn::Tanh{}, nn::Linear{10}},
-       images, labels, true},
+       {nn::Flatten{}, nn::Linear{64}, nn::LayerNorm{}, nn::GELU{}, nn::Dropout{0.3}, nn::Linear{64}, nn::Tanh{},
+        nn::Linear{10}},
+       images,
+       labels,
+       true},
       {"conv_bf16",
-       {nn::Conv{16, 3, {.bias = false}}, nn::BatchNorm{}, nn::ReLU{}, nn::MaxPool{2}, nn::Residual{nn::Conv{16, 3}, nn::ReLU{}},
-        nn::GlobalAveragePool{}, nn::Linear{10}},
-       images, labels, true},
+       {nn::Conv{16, 3, {.bias = false}}, nn::BatchNorm{}, nn::ReLU{}, nn::MaxPool{2},
+        nn::Residual{nn::Conv{16, 3}, nn::ReLU{}}, nn::GlobalAveragePool{}, nn::Linear{10}},
+       images,
+       labels,
+       true},
   };
 }
 

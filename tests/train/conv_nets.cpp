@@ -14,10 +14,18 @@ namespace {
 
 nn::Sequential conv_net() {
   using nn::Conv, nn::BatchNorm, nn::ReLU;
-  const std::vector<nn::Layer> inside{Conv{6, 3, {.stride = 2, .bias = false}}, BatchNorm{}, ReLU{}, Conv{6, 3, {.groups = 2}}, nn::GroupNorm{3}};
+  const std::vector<nn::Layer> inside{Conv{6, 3, {.stride = 2, .bias = false}}, BatchNorm{}, ReLU{},
+                                      Conv{6, 3, {.groups = 2}}, nn::GroupNorm{3}};
   const std::vector<nn::Layer> shortcut{Conv{6, 1, {.stride = 2, .bias = false}}};
-  return nn::Sequential{Conv{4, 3, {.bias = false}}, BatchNorm{}, ReLU{}, nn::MaxPool{2}, nn::Residual(inside, shortcut), ReLU{},
-                        nn::SqueezeExcite{2}, nn::GlobalAveragePool{}, nn::Linear{2}};
+  return nn::Sequential{Conv{4, 3, {.bias = false}},
+                        BatchNorm{},
+                        ReLU{},
+                        nn::MaxPool{2},
+                        nn::Residual(inside, shortcut),
+                        ReLU{},
+                        nn::SqueezeExcite{2},
+                        nn::GlobalAveragePool{},
+                        nn::Linear{2}};
 }
 
 struct Training {
@@ -44,7 +52,8 @@ TEST(ConvNet, StepsAreTheReferences) {
   Training ours(nn::Precision::f32), reference(nn::Precision::f32);
   double first = 0, last = 0;
   for (int i = 0; i < 12; ++i) {
-    const Array inputs = data.inputs.rows(i % 2 * 12, i % 2 * 12 + 12), targets = data.targets.rows(i % 2 * 12, i % 2 * 12 + 12);
+    const Array inputs = data.inputs.rows(i % 2 * 12, i % 2 * 12 + 12),
+                targets = data.targets.rows(i % 2 * 12, i % 2 * 12 + 12);
     last = ours.step({inputs, targets})[0].item();
     if (i == 0) first = last;
     EXPECT_NEAR(last, reference_step(reference.step, {inputs, targets})[0].item(), 2e-3) << "step " << i;
@@ -63,7 +72,8 @@ void learns(nn::Precision precision) {
   nn::Sequential net(layers);
   Trainer trainer(net, nn::cross_entropy, optim::AdamW{.learning_rate = 0.01});
   const Report report = trainer.fit(
-      training, {.epochs = 4, .batch_size = 32, .validation = test, .seed = 1, .precision = precision, .progress = nullptr});
+      training,
+      {.epochs = 4, .batch_size = 32, .validation = test, .seed = 1, .precision = precision, .progress = nullptr});
   EXPECT_GT(figure(report.history.back().validation, "accuracy").value(), 0.98);
 }
 

@@ -32,7 +32,8 @@ TEST(Conv, ByHand) {
   Conv layer{1, 3};
   make_parameters(layer, {DType::f32, {1, 3, 3}}, 0);
   EXPECT_EQ(layer.parameters()[0]->type().shape, (Shape{3, 3, 1, 1}));
-  layer.parameters()[0]->assign(matrix({0, 0, 0, 0, 1, 10, 0, 100, 0}, {3, 3, 1, 1}));  // itself, the right one, the one below
+  layer.parameters()[0]->assign(
+      matrix({0, 0, 0, 0, 1, 10, 0, 100, 0}, {3, 3, 1, 1}));  // itself, the right one, the one below
   layer.parameters()[1]->assign(matrix({0.5}, {1}));
   const Array y = reference_forward(layer, matrix({1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 3, 3}));
   EXPECT_EQ(y.shape(), (Shape{1, 3, 3, 1}));
@@ -90,22 +91,29 @@ TEST(Conv, SaysWhatDoesNotFit) {
   const int line = __LINE__ - 1;
   make_parameters(net, {DType::f32, {4, 9, 9, 3}}, 0);
   const auto with = [&](Type type) { return error_of([&] { make_parameters(net, type, 0); }); };
-  EXPECT_TRUE(contains(with({DType::f32, {4, 3, 9, 9}}),
-                       text("image_layers.cpp:", line, ": body.0 (Conv 8, 3x3): input f32[4,3,9,9] has 9 channels on axis 3, "
-                            "but the weight f32[3,3,3,8] takes 3; images are channels-last here, did you mean to permute them?")));
-  EXPECT_TRUE(contains(with({DType::f32, {4, 81}}), "input f32[4,81] is not images [examples, height, width, channels]; did you "
-                                                    "mean to leave out Flatten before it?"));
+  EXPECT_TRUE(contains(
+      with({DType::f32, {4, 3, 9, 9}}),
+      text("image_layers.cpp:", line,
+           ": body.0 (Conv 8, 3x3): input f32[4,3,9,9] has 9 channels on axis 3, "
+           "but the weight f32[3,3,3,8] takes 3; images are channels-last here, did you mean to permute them?")));
+  EXPECT_TRUE(contains(with({DType::f32, {4, 81}}),
+                       "input f32[4,81] is not images [examples, height, width, channels]; did you "
+                       "mean to leave out Flatten before it?"));
   EXPECT_TRUE(contains(with({DType::u8, {4, 9, 9, 3}}), "input u8[4,9,9,3] is not f32; put Normalize before it"));
   EXPECT_TRUE(contains(error_of([] { Conv(8, 0); }), "Conv: the kernel must be at least 1, got 0"));
   EXPECT_TRUE(contains(error_of([] { Conv(8, 3, {.groups = 3}); }), "Conv: 3 groups do not divide 8 features"));
   Conv small{8, 5, {.padding = 0}};
-  EXPECT_TRUE(contains(error_of([&] { make_parameters(small, {DType::f32, {1, 3, 9, 2}}, 0); }),
-                       "the window spans 5 on axis 1 of f32[1,3,9,2], which has 3 and 0 of padding; did you mean a padding of 1?"));
+  EXPECT_TRUE(contains(
+      error_of([&] {
+        make_parameters(small, {DType::f32, {1, 3, 9, 2}}, 0);
+      }),
+      "the window spans 5 on axis 1 of f32[1,3,9,2], which has 3 and 0 of padding; did you mean a padding of 1?"));
 }
 
 TEST(Pooling, ByHand) {
   MaxPool largest{2};
-  AveragePool mean{2}, same{3, {.stride = 1, .padding = 1}}, zeros{3, {.stride = 1, .padding = 1, .count_padding = true}};
+  AveragePool mean{2}, same{3, {.stride = 1, .padding = 1}},
+      zeros{3, {.stride = 1, .padding = 1, .count_padding = true}};
   GlobalAveragePool global;
   GlobalMaxPool global_max;
   const Array x = counting({1, 4, 4, 1});
@@ -119,7 +127,10 @@ TEST(Pooling, ByHand) {
   EXPECT_EQ(reference_forward(global, y).shape(), (Shape{2, 2}));
   AdaptiveAveragePool three{3};
   EXPECT_EQ(reference_forward(three, counting({1, 5, 7, 2})).shape(), (Shape{1, 3, 3, 2}));
-  EXPECT_TRUE(contains(error_of([&] { reference_forward(largest, counting({4, 4})); }), "MaxPool 2: input f32[4,4] is not images"));
+  EXPECT_TRUE(contains(error_of([&] {
+                         reference_forward(largest, counting({4, 4}));
+                       }),
+                       "MaxPool 2: input f32[4,4] is not images"));
 }
 
 TEST(Upsample, ByHand) {
@@ -137,7 +148,8 @@ TEST(BatchNorm, TrainsOnTheBatchAndEvaluatesByItsStates) {
   const Array x = matrix({1, 4, 3, 4, 5, 4}, {3, 2});  // means 3 and 4, variances 8/3 and 0
   RandomStates random(0);
   const double scale = 1 / std::sqrt(8.0 / 3 + 0.5);
-  expect_near(reference_forward(layer, x, {.training = true, .random = &random}), {-2 * scale, 10, 0, 10, 2 * scale, 10});
+  expect_near(reference_forward(layer, x, {.training = true, .random = &random}),
+              {-2 * scale, 10, 0, 10, 2 * scale, 10});
   ASSERT_EQ(layer.states().size(), 2u);
   EXPECT_EQ(layer.states()[0]->name(), "mean");
   expect_near(layer.states()[0]->array(), {0.75, 1});
@@ -170,20 +182,28 @@ TEST(SqueezeExcite, WeighsTheChannels) {
 }
 
 TEST(Residual, TakesAShortcut) {
-  Residual block({{"inner", Linear{3, {.bias = false, .init = init::constant(1)}}}}, {Linear{3, {.bias = false, .init = init::constant(2)}}});
+  Residual block({{"inner", Linear{3, {.bias = false, .init = init::constant(1)}}}},
+                 {Linear{3, {.bias = false, .init = init::constant(2)}}});
   expect_near(reference_forward(block, matrix({1, 2}, {1, 2})), {9, 9, 9});
   Sequential bad{{"block", Residual({Linear{3}}, {Linear{5}})}};
-  EXPECT_TRUE(contains(error_of([&] { make_parameters(bad, {DType::f32, {8, 2}}, 0); }),
+  EXPECT_TRUE(contains(error_of([&] {
+                         make_parameters(bad, {DType::f32, {8, 2}}, 0);
+                       }),
                        "block (Residual): the layers inside make f32[8,3] of f32[8,2], the shortcut f32[8,5]"));
 }
 
 TEST(Summary, WritesConvolutionalNets) {
-  Sequential net{{"first", Conv{4, 3}}, ReLU{}, MaxPool{2},
-                 Residual({Conv{8, 3, {.stride = 2, .bias = false}}, BatchNorm{}}, {Conv{8, 1, {.stride = 2, .bias = false}}}),
-                 ReLU{}, GlobalAveragePool{}, Linear{10}};
+  Sequential net{
+      {"first", Conv{4, 3}},
+      ReLU{},
+      MaxPool{2},
+      Residual({Conv{8, 3, {.stride = 2, .bias = false}}, BatchNorm{}}, {Conv{8, 1, {.stride = 2, .bias = false}}}),
+      ReLU{},
+      GlobalAveragePool{},
+      Linear{10}};
   const NetSummary summary = summarise(net, {DType::f32, {2, 8, 8}});
-  EXPECT_EQ(summary.equations, (Strings{"a¹ = max_pool(relu(W¹ * x + b¹))", "a² = W² * a¹", "a⁴ = mean(relu(W⁴ * a¹ + g³norm(a²) + b³))",
-                                        "y = W⁵a⁴ + b⁵"}));
+  EXPECT_EQ(summary.equations, (Strings{"a¹ = max_pool(relu(W¹ * x + b¹))", "a² = W² * a¹",
+                                        "a⁴ = mean(relu(W⁴ * a¹ + g³norm(a²) + b³))", "y = W⁵a⁴ + b⁵"}));
   EXPECT_EQ(summary.layers[0].describe, "Conv 4, 3x3");
   EXPECT_EQ(summary.layers[0].parameters, 3 * 3 * 4 + 4);
   EXPECT_EQ(summary.layers[0].flops, 2 * (2 * 8 * 8) * 4 * 9 + 2 * 8 * 8 * 4);
@@ -191,7 +211,9 @@ TEST(Summary, WritesConvolutionalNets) {
 }
 
 TEST(MakeLayer, ImageLayersFromSettings) {
-  const auto described = [](std::string_view kind, const Settings& settings) { return make_layer(kind, settings)->describe(); };
+  const auto described = [](std::string_view kind, const Settings& settings) {
+    return make_layer(kind, settings)->describe();
+  };
   const Settings five{{"value", 5}}, one{{"value", 1}};
   const Settings::Value both = std::vector<Settings>{one, five};
   EXPECT_EQ(described("conv", {{"features", 32}}), "Conv 32, 3x3");
@@ -207,15 +229,17 @@ TEST(MakeLayer, ImageLayersFromSettings) {
   EXPECT_EQ(described("upsample", {{"bilinear", true}}), "Upsample 2, bilinear");
   EXPECT_EQ(described("group_norm", {{"groups", 8}}), "GroupNorm 8");
   EXPECT_EQ(described("squeeze_excite", {{"reduction", 4}}), "SqueezeExcite 4");
-  EXPECT_TRUE(contains(error_of([&] { described("conv", {{"features", 8}, {"padding", "some"}}); }),
+  EXPECT_TRUE(contains(error_of([&] {
+                         described("conv", {{"features", 8}, {"padding", "some"}});
+                       }),
                        "'padding' is \"same\", \"valid\" or a number, got \"some\""));
-  EXPECT_TRUE(contains(error_of([&] { described("conv", {{"features", 8}, {"kernel", "big"}}); }),
+  EXPECT_TRUE(contains(error_of([&] {
+                         described("conv", {{"features", 8}, {"kernel", "big"}});
+                       }),
                        "layer 'conv': 'kernel' must be a whole number or a list of tables, got \"big\""));
 }
 
-int64_t parameters_of(Sequential net, const Shape& image) {
-  return summarise(net, {DType::f32, image}).parameters;
-}
+int64_t parameters_of(Sequential net, const Shape& image) { return summarise(net, {DType::f32, image}).parameters; }
 
 TEST(Nets, HaveTheSizesOfThePapers) {
   EXPECT_EQ(parameters_of(lenet5(), {1, 28, 28}), 61706);
@@ -225,7 +249,8 @@ TEST(Nets, HaveTheSizesOfThePapers) {
     Sequential net = make_ready_net(kind.name, {{"outputs", 7}});
     EXPECT_EQ(shape_after(net, {2, 32, 32, 3}), (Shape{2, 7})) << kind.name;
   }
-  EXPECT_TRUE(contains(error_of([] { make_ready_net("resnet-21"); }), "there is no net 'resnet-21'; did you mean 'resnet-20'?"));
+  EXPECT_TRUE(contains(error_of([] { make_ready_net("resnet-21"); }),
+                       "there is no net 'resnet-21'; did you mean 'resnet-20'?"));
 }
 
 }  // namespace

@@ -80,10 +80,12 @@ TEST(Recipe, AReadyNetStandsForLayers) {
   EXPECT_EQ(nn::all_parameters(net).back()->type().shape, (Shape{7}));
   EXPECT_EQ(first_difference(by_name, narrow), "net.outputs is not set in the run and 7 now");
   EXPECT_EQ(error_of(recipe_of("\"resnet-21\"")), "r.toml:1: there is no net 'resnet-21'; did you mean 'resnet-20'?");
-  EXPECT_EQ(error_of(recipe_of("{ kind = \"lenet-5\", width = 4 }")), "r.toml:1: net 'lenet-5' has no setting 'width'; it has outputs");
+  EXPECT_EQ(error_of(recipe_of("{ kind = \"lenet-5\", width = 4 }")),
+            "r.toml:1: net 'lenet-5' has no setting 'width'; it has outputs");
   EXPECT_EQ(error_of(recipe_of("{ outputs = 4 }")), "r.toml:1: 'net' needs 'kind' (resnet-20, lenet-5 ...)");
   EXPECT_EQ(error_of(recipe_of("3")), "r.toml:1: 'net' must be a table, [net]");
-  EXPECT_EQ(error_of("net = \"resnet-20\"\n" + std::string(good)), "r.toml:1: a recipe has 'layers' or a ready 'net', not both");
+  EXPECT_EQ(error_of("net = \"resnet-20\"\n" + std::string(good)),
+            "r.toml:1: a recipe has 'layers' or a ready 'net', not both");
 }
 
 TEST(Recipe, AugmentsByItsSection) {
@@ -180,7 +182,8 @@ TEST(Recipe, ScheduleAndSectionErrors) {
   EXPECT_EQ(error_of("loss = 3\n" + std::string(good).substr(0, std::string(good).find("[loss]"))),
             "r.toml:1: 'loss' must be a table, [loss]");
   EXPECT_EQ(error_of("[data]\nname = \"iris\"\n"),
-            "r.toml:1: the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a ready 'net'");
+            "r.toml:1: the recipe needs 'layers', such as layers = [ { kind = \"linear\", features = 10 } ], or a "
+            "ready 'net'");
 }
 
 TEST(Recipe, ALossOfClassesIsNotForNumbers) {
