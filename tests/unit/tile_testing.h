@@ -418,4 +418,22 @@ class Random {
   std::mt19937 engine_;
 };
 
+// --- What the tests share ---
+
+inline constexpr double inf = HUGE_VAL;
+inline const std::vector<int64_t> odd_sizes{0, 1, 3, 15, 16, 17, 511, 513, 5000};
+
+class TileMachine : public ::testing::Test {
+ protected:
+  void SetUp() override { set_tile_parallel_cost(0); }
+  void TearDown() override { set_tile_parallel_cost(default_parallel_cost); }
+  Random random_;
+};
+
+// A kernel whose `level` has `size` elements.
+inline Writer writer_for(Level level, int64_t size) {
+  if (level == Level::element) return Writer(1, size);
+  return level == Level::row ? Writer(size, 3) : Writer(3, size);
+}
+
 }  // namespace descent::cpu
