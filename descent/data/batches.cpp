@@ -45,6 +45,13 @@ Array like(const Array& array, int64_t rows) {
   return array ? Array(array.dtype(), array.shape().with(0, rows)) : Array();
 }
 
+Array samples(const Dataset& data, int64_t rows) {
+  const Type sample = data.sample_type();
+  Shape shape{rows};
+  for (const int64_t size : sample.shape) shape.push_back(size);
+  return Array(sample.dtype, shape);
+}
+
 void check(const Dataset& data, const BatchOptions& options) {
   const int64_t rows = data.size();
   if (rows == 0) fail("batches: the data set has no rows");
@@ -58,6 +65,7 @@ void check(const Dataset& data, const BatchOptions& options) {
   if (options.threads < 0 || options.prefetch < 1)
     fail(text("batches: ", options.threads, " threads and ", options.prefetch,
               " batches prefetched; at least 0 and 1 are needed"));
+  if (options.augment && data.decoder) fail("batches: augmentation is for images, not for samples that are decoded");
   const int rank = data.inputs.shape().rank();
   if (options.augment && (data.inputs.dtype() != DType::u8 || rank < 3 || rank > 4))
     fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ", data.inputs.type()));
@@ -88,7 +96,9 @@ class Batches::Worker {
       slot.batch.inputs = slot.inputs.rows(0, count);
       if (slot.targets) slot.batch.targets = slot.targets.rows(0, count);
       if (slot.targets) copy_rows(data_.targets, rows, slot.targets.data());
-      if (augmenter_)
+      if (data_.decoder)
+        decode_rows(rows, slot, epoch);
+      else if (augmenter_)
         augment_rows(rows, slot.inputs.data(), epoch);
       else
         copy_rows(data_.inputs, rows, slot.inputs.data());
@@ -125,8 +135,17 @@ class Batches::Worker {
     }
   }
 
+  void decode_rows(std::span<const uint32_t> rows, Slot& slot, uint64_t epoch) {
+    const size_t bytes = row_bytes(slot.inputs), target_bytes = row_bytes(slot.targets), from_bytes = row_bytes(data_.inputs);
+    for (size_t i = 0; i < rows.size(); ++i)
+      data_.decoder->decode(data_.inputs.bytes().subspan(rows[i] * from_bytes, from_bytes),
+                            slot.inputs.bytes().subspan(i * bytes, bytes),
+                            {slot.targets ? slot.targets.data() + i * target_bytes : nullptr, target_bytes},
+                            random_key(key(rows[i], epoch), 4));
+  }
+
   void transform_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
-    const size_t bytes = row_bytes(data_.inputs);
+    const size_t bytes = static_cast<size_t>(data_.sample_type().bytes());
     for (const uint32_t row : rows) {
       options_.transform({out, bytes}, random_key(key(row, epoch), 3));
       out += bytes;
@@ -153,7 +172,7 @@ class Batches::Ring {
     const bool threaded = options_.threads > 0 && !is_quick();
     slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
     for (Slot& slot : slots_) {
-      slot.inputs = like(data_.inputs, std::min(rows, size));
+      slot.inputs = samples(data_, std::min(rows, size));
       slot.targets = like(data_.targets, std::min(rows, size));
     }
     workers_.reserve(static_cast<size_t>(options_.threads) + 1);
@@ -212,7 +231,7 @@ class Batches::Ring {
  private:
   bool is_quick() const {
     const auto bytes = static_cast<int64_t>(row_bytes(data_.inputs) + row_bytes(data_.targets)) * options_.batch_size;
-    return !(options_.augment && options_.augment->any()) && !options_.transform && bytes <= inline_bytes;
+    return !(options_.augment && options_.augment->any()) && !options_.transform && !data_.decoder && bytes <= inline_bytes;
   }
 
   bool may_claim() const { return claimed_ < end_ && claimed_ < released_ + static_cast<int64_t>(slots_.size()); }

@@ -16,7 +16,7 @@ namespace descent::data {
 
 // One batch. The arrays are the batcher's own buffers.
 struct Batch {
-  Array inputs;       // [B,...] of the data set's dtype
+  Array inputs;       // [B,...] of the data set's samples
   Array targets;      // [B] or [B,K]; no array if the data set has none
   int64_t index = 0;  // in its epoch, from 0
 };

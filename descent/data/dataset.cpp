@@ -24,12 +24,30 @@ Array select_rows(const Array& array, std::span<const int64_t> indices) {
   return out;
 }
 
+Type Dataset::sample_type() const {
+  return decoder ? decoder->sample() : inputs ? Type{inputs.dtype(), inputs.shape().without(0)} : Type{};
+}
+
+Dataset Dataset::decoded() const {
+  if (!decoder || size() == 0) return *this;
+  const Type sample = sample_type();
+  Shape shape{size()};
+  for (const int64_t extent : sample.shape) shape.push_back(extent);
+  Dataset out{Array(sample.dtype, shape), targets ? targets.clone() : Array(), classes, features};
+  const size_t from = inputs.bytes().size() / static_cast<size_t>(size()), bytes = static_cast<size_t>(sample.bytes());
+  const size_t target = targets ? targets.bytes().size() / static_cast<size_t>(size()) : 0;
+  for (size_t row = 0; row < static_cast<size_t>(size()); ++row)
+    decoder->decode(inputs.bytes().subspan(row * from, from), out.inputs.bytes().subspan(row * bytes, bytes),
+                    out.targets ? out.targets.bytes().subspan(row * target, target) : std::span<std::byte>(), 0);
+  return out;
+}
+
 Dataset Dataset::rows(int64_t begin, int64_t end) const {
-  return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features};
+  return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features, decoder};
 }
 
 Dataset Dataset::select(std::span<const int64_t> indices) const {
-  return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features};
+  return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features, decoder};
 }
 
 namespace {

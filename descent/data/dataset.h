@@ -1,7 +1,9 @@
 // Examples in memory, and their division into training, validation and test parts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,13 +13,34 @@
 
 namespace descent::data {
 
-// N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables); targets i32 [N] (class indices) or
-// f32 [N,K] (numbers), or no array where they are not known.
+// Makes samples out of a compact form of them when they are wanted, in the data threads, so that millions fit in memory.
+class SampleDecoder {
+ public:
+  virtual ~SampleDecoder() = default;
+  virtual Type sample() const = 0;  // of one sample's input
+
+  // From one row of the data set's inputs to one of a batch's. `target` is the batch's row of targets, already filled
+  // with the data set's, and may be changed along (a board is mirrored, and the move on it); it is empty if there are
+  // none. What it makes may depend on these and on `key` only, a function of the seed, the epoch and the row. Several
+  // threads call it at once; it should allocate nothing.
+  virtual void decode(std::span<const std::byte> row, std::span<std::byte> input, std::span<std::byte> target,
+                      uint64_t key) const = 0;
+};
+
+// N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables), or whatever rows a decoder makes such
+// samples of; targets i32 [N] (class indices) or f32 [N,K] (numbers), or no array where they are not known.
 struct Dataset {
   Array inputs;
   Array targets;
   std::vector<std::string> classes;   // a name each class; empty for numbers
   std::vector<std::string> features;  // a name each input column; empty for images
+  std::shared_ptr<const SampleDecoder> decoder = {};  // null: the rows are the samples
+
+  // Of one input as a batch has it, without the batch's axis.
+  Type sample_type() const;
+
+  // The samples themselves, made by the decoder with key 0; without a decoder, this data set.
+  Dataset decoded() const;
 
   int64_t size() const { return inputs ? inputs.shape()[0] : 0; }
   bool is_classification() const { return !classes.empty(); }

@@ -166,8 +166,7 @@ Examples load_examples(const Recipe& recipe) {
     if (value.empty()) continue;
     Examples out = source.load(recipe, value);
     check_targets(recipe, out.splits.train);
-    const Array& inputs = out.splits.train.inputs;
-    out.preprocess.input = {inputs.dtype(), inputs.shape().without(0)};
+    out.preprocess.input = out.splits.train.sample_type();
     out.preprocess.classes = out.splits.train.classes;
     return out;
   }

@@ -46,8 +46,9 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   RegressionMetrics numbers(options_.unit);
   double loss = 0;
   for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
-    const Array targets = data.targets.rows(begin, end);
-    const std::span<const Array> results = judge_({data.inputs.rows(begin, end), targets});
+    const data::Dataset part = data.rows(begin, end).decoded();
+    const Array& targets = part.targets;
+    const std::span<const Array> results = judge_({part.inputs, targets});
     loss += results[1].item() * static_cast<double>(end - begin);
     if (labels)
       classes.add(results[0], targets);

@@ -1,0 +1,241 @@
+// GNU Go as a referee: games of random moves on both boards, where after every move the whole list of legal moves and
+// the stones on the board must be the same. Runs where GNU Go is installed; a few games in the test run, more with
+// --games N. And whole games against it by the protocol.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+#include "descent/base/text.h"
+#include "descent/go/gtp.h"
+#include "go_testing.h"
+
+namespace descent::go {
+namespace {
+
+int games_to_play = 12;
+
+std::string gnugo_path() {
+  for (const char* path : {"/usr/games/gnugo", "/usr/bin/gnugo", "/usr/local/bin/gnugo"})
+    if (std::filesystem::exists(path)) return path;
+  return "";
+}
+
+// GNU Go at the other end of two pipes. Commands may be asked in a row before their answers are read.
+class GnuGo {
+ public:
+  explicit GnuGo(const std::vector<std::string>& arguments) {
+    int to[2], from[2];
+    if (::pipe(to) != 0 || ::pipe(from) != 0) throw std::runtime_error("no pipes");
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::dup2(to[0], 0);
+      ::dup2(from[1], 1);
+      for (const int end : {to[0], to[1], from[0], from[1]}) ::close(end);
+      std::vector<std::string> words{gnugo_path(), "--mode", "gtp"};
+      words.insert(words.end(), arguments.begin(), arguments.end());
+      std::vector<char*> argv;
+      for (std::string& word : words) argv.push_back(word.data());
+      argv.push_back(nullptr);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    ::close(to[0]);
+    ::close(from[1]);
+    in_ = ::fdopen(to[1], "w");
+    out_ = ::fdopen(from[0], "r");
+  }
+  ~GnuGo() {
+    std::fputs("quit\n", in_);
+    std::fclose(in_);
+    std::fclose(out_);
+    ::waitpid(child_, nullptr, 0);
+  }
+  GnuGo(const GnuGo&) = delete;
+  GnuGo& operator=(const GnuGo&) = delete;
+
+  void send(const std::string& command) { std::fprintf(in_, "%s\n", command.c_str()); }
+
+  // The next answer, which must be a success, without its mark.
+  std::string answer() {
+    std::fflush(in_);
+    std::string out;
+    char* line = nullptr;
+    size_t room = 0;
+    while (::getline(&line, &room, out_) > 0 && line[0] != '\n') out += line;
+    std::free(line);
+    EXPECT_TRUE(out.starts_with("=")) << out;
+    return out.size() > 2 ? out.substr(2) : "";
+  }
+  std::string ask(const std::string& command) {
+    send(command);
+    return answer();
+  }
+
+ private:
+  ::pid_t child_ = -1;
+  std::FILE *in_ = nullptr, *out_ = nullptr;
+};
+
+std::set<std::string> words(const std::string& text) {
+  std::istringstream in(text);
+  std::set<std::string> out;
+  for (std::string word; in >> word;) out.insert(word);
+  return out;
+}
+
+std::set<std::string> names(const Board& board, const std::vector<Point>& points) {
+  std::set<std::string> out;
+  for (const Point p : points) out.insert(vertex_name(p, board.size()));
+  return out;
+}
+
+std::vector<Point> stones(const Board& board, Color color) {
+  std::vector<Point> out;
+  for (Point p = 0; p < board.area(); ++p)
+    if (board.at(p) == color) out.push_back(p);
+  return out;
+}
+
+struct Tally {
+  int64_t games = 0, moves = 0, taken = 0, suicides = 0;
+};
+
+// Legal moves of both, stones of both, and what was taken.
+void compare(GnuGo& referee, const Board& board, Tally& tally) {
+  for (const char* command : {"all_legal black", "all_legal white", "list_stones black", "list_stones white",
+                              "captures black", "captures white"})
+    referee.send(command);
+  for (const Color color : {Color::black, Color::white}) {
+    std::vector<Point> legal;
+    board.legal_points(color, legal);
+    std::set<std::string> theirs = words(referee.answer());
+    theirs.erase("PASS");
+    ASSERT_EQ(names(board, legal), theirs) << to_text(color) << "\n" << picture_of(board);
+  }
+  for (const Color color : {Color::black, Color::white})
+    ASSERT_EQ(names(board, stones(board, color)), words(referee.answer())) << picture_of(board);
+  for (const Color color : {Color::black, Color::white})
+    ASSERT_EQ(text(board.captured(opponent(color)), "\n"), referee.answer());
+  ++tally.moves;
+}
+
+// Mostly alternating; eyes are filled at times, so that the board empties again and the ko rules are met.
+void play_one(GnuGo& referee, int size, Rules rules, unsigned seed, Tally& tally) {
+  std::mt19937 draw(seed);
+  Board board(size, rules);
+  referee.ask(text("boardsize ", size));
+  referee.ask("clear_board");
+  Color color = Color::black;
+  int passes = 0;
+  for (int i = 0; i < 2 * size * size && passes < 3; ++i, color = opponent(color)) {
+    if (draw() % 200 == 0) color = opponent(color);
+    const Point move = random_move(board, color, draw);
+    passes = move == pass ? passes + 1 : 0;
+    const int own = board.captured(color);
+    tally.taken += board.play(color, move);
+    tally.suicides += board.captured(color) > own;
+    referee.ask(text("play ", to_text(color), " ", vertex_name(move, size)));
+    compare(referee, board, tally);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+  ++tally.games;
+}
+
+void play_games(const std::vector<std::string>& arguments, Rules rules, int games) {
+  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
+  Tally tally;
+  for (const int size : {9, 13, 19}) {
+    GnuGo referee(arguments);
+    for (int game = 0; game < games / 3 + (size == 9 ? games % 3 : 0); ++game) {
+      play_one(referee, size, rules, static_cast<unsigned>(1000 * size + game), tally);
+      if (testing::Test::HasFatalFailure()) FAIL() << size << "x" << size << ", game " << game;
+    }
+  }
+  std::printf("%lld games, %lld positions, %lld stones taken, %lld suicides: the same at every move\n",
+              static_cast<long long>(tally.games), static_cast<long long>(tally.moves),
+              static_cast<long long>(tally.taken), static_cast<long long>(tally.suicides));
+  EXPECT_GT(tally.taken, 10 * tally.games);
+}
+
+TEST(GnuGoAsReferee, SimpleKo) { play_games({}, {.positional_superko = false}, games_to_play); }
+
+TEST(GnuGoAsReferee, PositionalSuperko) {
+  play_games({"--positional-superko"}, {.positional_superko = true}, std::max(3, games_to_play / 4));
+}
+
+TEST(GnuGoAsReferee, Suicide) {
+  play_games({"--allow-suicide"}, {.suicide = true, .positional_superko = false}, std::max(3, games_to_play / 4));
+}
+
+// All moves alike, and who has more on the board is ahead.
+class Counter : public Evaluator {
+ public:
+  void evaluate(std::span<const Position> positions, std::span<Evaluation> out) override {
+    for (size_t i = 0; i < positions.size(); ++i) {
+      const auto area = static_cast<size_t>(positions[i].size * positions[i].size);
+      out[i].policy.assign(area + 1, 1 / static_cast<float>(area + 1));
+      out[i].policy[area] = 0;
+      float ahead = 0;
+      for (size_t p = 0; p < area; ++p)
+        ahead += positions[i].stones[p] == Color::empty ? 0 : positions[i].stones[p] == positions[i].to_move ? 1.0f : -1.0f;
+      out[i].value = std::tanh(0.1f * ahead);
+    }
+  }
+};
+
+std::string answered(Gtp& gtp, const std::string& command) {
+  const std::string answer = gtp.answer(command);
+  EXPECT_TRUE(answer.starts_with("= ")) << command << ": " << answer;
+  return answer.substr(2, answer.size() - 4);
+}
+
+// To two passes or a resignation; each side must take what the other plays.
+void play_match(GnuGo& gnugo, Gtp& gtp, Color ours) {
+  const std::string size = text("boardsize ", gtp.game().size());
+  for (const std::string& command : {size, std::string("clear_board"), std::string("komi 6.5")}) {
+    gnugo.ask(command);
+    answered(gtp, command);
+  }
+  int passes = 0;
+  for (Color color = Color::black; passes < 2; color = opponent(color)) {
+    const std::string ask = "genmove " + to_text(color);
+    std::string move = color == ours ? answered(gtp, ask) : gnugo.ask(ask);
+    while (move.ends_with('\n')) move.pop_back();
+    if (move == "resign" || move == "RESIGN") return;
+    passes = move == "pass" || move == "PASS" ? passes + 1 : 0;
+    const std::string tell = text("play ", to_text(color), " ", move);
+    if (color == ours)
+      gnugo.ask(tell);
+    else
+      answered(gtp, tell);
+    ASSERT_LT(gtp.game().moves().size(), 400u) << "the game does not end\n" << picture_of(gtp.game().board());
+  }
+  const std::string score = answered(gtp, "final_score");
+  EXPECT_TRUE(score.starts_with("B+") || score.starts_with("W+")) << score;
+}
+
+TEST(GnuGoAsReferee, WholeGamesByTheProtocol) {
+  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
+  GnuGo gnugo({"--level", "1", "--chinese-rules", "--positional-superko"});
+  for (const Color ours : {Color::black, Color::white})
+    for (const int visits : {0, 60}) {
+      EvaluatorPlayer player(std::make_shared<Counter>(), {.search = {.visits = visits}});
+      Gtp gtp(player, {.size = 7});
+      play_match(gnugo, gtp, ours);
+    }
+}
+
+}  // namespace
+}  // namespace descent::go
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc == 3 && std::string(argv[1]) == "--games") descent::go::games_to_play = std::atoi(argv[2]);
+  return RUN_ALL_TESTS();
+}
