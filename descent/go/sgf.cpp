@@ -62,9 +62,11 @@ class Parser {
     while (!at_end() && is_space(peek())) take();
   }
 
-  // To a parenthesis that a node follows.
+  // To a parenthesis that a node follows. Where a node comes without one, what follows would be taken for a game that
+  // begins in the middle.
   bool skip_to_game() {
     while (!at_end()) {
+      if (peek() == ';' && is_node(at_)) refuse(line_, "a node stands outside of any game: a parenthesis is missing");
       if (peek() == '(') {
         const size_t next = bytes_.find_first_not_of(std::string_view(" \t\r\n\v\f(\0", 8), at_ + 1);
         if (next != bytes_.npos && bytes_[next] == ';') return true;
@@ -72,6 +74,14 @@ class Parser {
       take();
     }
     return false;
+  }
+
+  // Whether a property follows a semicolon, as seldom in plain text.
+  bool is_node(size_t at) const {
+    size_t end = bytes_.find_first_not_of(std::string_view(" \t\r\n", 4), at + 1);
+    const size_t begin = end;
+    while (end < bytes_.size() && is_capital(bytes_[end])) ++end;
+    return end > begin && end < bytes_.size() && bytes_[end] == '[';
   }
 
   [[noreturn]] void refuse(int line, const std::string& what) const { fail(text(name_, ":", line, ": ", what)); }

@@ -103,7 +103,7 @@ std::vector<Point> stones(const Board& board, Color color) {
 }
 
 struct Tally {
-  int64_t games = 0, moves = 0, taken = 0, suicides = 0;
+  int64_t games = 0, moves = 0, taken = 0, suicides = 0, kos = 0, repetitions = 0;
 };
 
 // Legal moves of both, stones of both, and what was taken.
@@ -114,6 +114,10 @@ void compare(GnuGo& referee, const Board& board, Tally& tally) {
   for (const Color color : {Color::black, Color::white}) {
     std::vector<Point> legal;
     board.legal_points(color, legal);
+    for (Point p = 0; p < board.area(); ++p) {
+      tally.kos += board.legality(color, p) == Legality::ko;
+      tally.repetitions += board.legality(color, p) == Legality::superko;
+    }
     std::set<std::string> theirs = words(referee.answer());
     theirs.erase("PASS");
     ASSERT_EQ(names(board, legal), theirs) << to_text(color) << "\n" << picture_of(board);
@@ -147,30 +151,42 @@ void play_one(GnuGo& referee, int size, Rules rules, unsigned seed, Tally& tally
   ++tally.games;
 }
 
-void play_games(const std::vector<std::string>& arguments, Rules rules, int games) {
-  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
-  Tally tally;
-  for (const int size : {9, 13, 19}) {
+// `games` in all, in equal parts on the sizes.
+void play_games(const std::vector<std::string>& arguments, Rules rules, const std::vector<int>& sizes, int games,
+                Tally& tally) {
+  const int parts = static_cast<int>(sizes.size());
+  for (const int size : sizes) {
     GnuGo referee(arguments);
-    for (int game = 0; game < games / 3 + (size == 9 ? games % 3 : 0); ++game) {
+    for (int game = 0; game < games / parts + (size == sizes[0] ? games % parts : 0); ++game) {
       play_one(referee, size, rules, static_cast<unsigned>(1000 * size + game), tally);
       if (testing::Test::HasFatalFailure()) FAIL() << size << "x" << size << ", game " << game;
     }
   }
-  std::printf("%lld games, %lld positions, %lld stones taken, %lld suicides: the same at every move\n",
-              static_cast<long long>(tally.games), static_cast<long long>(tally.moves),
-              static_cast<long long>(tally.taken), static_cast<long long>(tally.suicides));
+  std::printf("%s\n", text(tally.games, " games, ", tally.moves, " positions, ", tally.taken, " stones taken, ", tally.suicides,
+                           " suicides; forbidden: ", tally.kos, " kos, ", tally.repetitions, " repetitions").c_str());
+  EXPECT_EQ(tally.games, games);
   EXPECT_GT(tally.taken, 10 * tally.games);
 }
 
-TEST(GnuGoAsReferee, SimpleKo) { play_games({}, {.positional_superko = false}, games_to_play); }
+TEST(GnuGoAsReferee, SimpleKo) {
+  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
+  Tally tally;
+  play_games({}, {.positional_superko = false}, {9, 13, 19}, games_to_play, tally);
+  EXPECT_GT(tally.kos, 0);
+}
 
 TEST(GnuGoAsReferee, PositionalSuperko) {
-  play_games({"--positional-superko"}, {.positional_superko = true}, std::max(3, games_to_play / 4));
+  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
+  Tally tally;
+  play_games({"--positional-superko"}, {.positional_superko = true}, {5, 6, 7, 9}, games_to_play, tally);
+  EXPECT_GT(tally.repetitions, 0);
 }
 
 TEST(GnuGoAsReferee, Suicide) {
-  play_games({"--allow-suicide"}, {.suicide = true, .positional_superko = false}, std::max(3, games_to_play / 4));
+  if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
+  Tally tally;
+  play_games({"--allow-suicide"}, {.suicide = true, .positional_superko = false}, {5, 9, 13}, games_to_play / 2, tally);
+  EXPECT_GT(tally.suicides, 0);
 }
 
 // All moves alike, and who has more on the board is ahead.

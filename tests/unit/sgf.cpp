@@ -115,6 +115,10 @@ TEST(Sgf, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(problem("(;SZ[9]\n;AB[aa\n;W[bb])\n"), "x.sgf:2: the bracket that opens here is never closed");
   EXPECT_EQ(problem("(;SZ[9]\n(;B[aa]\n(;W[bb])\n"), "x.sgf:2: the parenthesis that opens here is never closed");
   EXPECT_EQ(problem("(;SZ[9]\n;B[aa]\n;W[bb]"), "x.sgf:1: the parenthesis that opens here is never closed");
+  EXPECT_EQ(problem("\n;GM[1]SZ[9];B[aa](;W[bb])(;W[cc])"),
+            "x.sgf:2: a node stands outside of any game: a parenthesis is missing");
+  EXPECT_EQ(problem("(;SZ[9];B[aa](;W[bb]))\n(;W[cc])\n; W[dd])"),
+            "x.sgf:3: a node stands outside of any game: a parenthesis is missing");
   EXPECT_EQ(problem("(;SZ[9]\n;B)"), "x.sgf:2: the property B has no value");
   EXPECT_EQ(problem("(;SZ[9]\n;B[aa]&)"), "x.sgf:2: '&' does not belong here");
   EXPECT_EQ(problem("(;SZ[9]\n;B[aa]\x80)"), "x.sgf:2: byte 128 does not belong here");
