@@ -28,13 +28,15 @@ using Archive = std::unique_ptr<archive, CloseArchive>;
 // A walk over files that counts what it read.
 class Walk {
  public:
-  Walk(const WantFile& want, const TakeFile& take, const FileLimits& limits) : want_(want), take_(take), limits_(limits) {}
+  Walk(const WantFile& want, const TakeFile& take, const FileLimits& limits)
+      : want_(want), take_(take), limits_(limits) {}
 
   void folder(const fs::path& path) {
     std::vector<fs::path> files;
     std::error_code problem;
     const auto options = fs::directory_options::skip_permission_denied;
-    for (fs::recursive_directory_iterator at(path, options, problem), end; !problem && at != end; at.increment(problem)) {
+    for (fs::recursive_directory_iterator at(path, options, problem), end; !problem && at != end;
+         at.increment(problem)) {
       std::error_code ignored;
       if (!at->is_symlink(ignored) && at->is_regular_file(ignored)) files.push_back(at->path());
     }
@@ -105,7 +107,8 @@ class Walk {
   }
 
   void count(const std::string& name, int64_t bytes) {
-    if (bytes > limits_.file_bytes) fail(text(name, ": larger than the ", limits_.file_bytes, " bytes that a file may have"));
+    if (bytes > limits_.file_bytes)
+      fail(text(name, ": larger than the ", limits_.file_bytes, " bytes that a file may have"));
     total_ += bytes;
     if (total_ > limits_.total_bytes)
       fail(text(name, ": with it, more than ", limits_.total_bytes, " bytes would have been read"));

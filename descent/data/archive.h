@@ -15,8 +15,8 @@ struct FileLimits {
 using WantFile = std::function<bool(std::string_view name)>;
 using TakeFile = std::function<void(const std::string& name, std::string bytes)>;
 
-// Whether a name says that a file is an archive that each_file() can open: .tar, .tar.gz, .tgz, .tar.xz, .txz, .tar.bz2,
-// .tbz2, .tar.zst, .zip, .7z.
+// Whether a name says that a file is an archive that each_file() can open: .tar, .tar.gz, .tgz, .tar.xz, .txz,
+// .tar.bz2, .tbz2, .tar.zst, .zip, .7z.
 bool is_archive(std::string_view name);
 
 // Gives `take` the files at `path` whose names `want` agrees to: of a folder all below it, in the order of their names,

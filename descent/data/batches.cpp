@@ -45,11 +45,10 @@ Array like(const Array& array, int64_t rows) {
   return array ? Array(array.dtype(), array.shape().with(0, rows)) : Array();
 }
 
-Array samples(const Dataset& data, int64_t rows) {
-  const Type sample = data.sample_type();
-  Shape shape{rows};
-  for (const int64_t size : sample.shape) shape.push_back(size);
-  return Array(sample.dtype, shape);
+Array rows_of(const Type& row, int64_t count) {
+  std::vector<int64_t> sizes{count};
+  sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
+  return {row.dtype, Shape(sizes)};
 }
 
 void check(const Dataset& data, const BatchOptions& options) {
@@ -65,8 +64,8 @@ void check(const Dataset& data, const BatchOptions& options) {
   if (options.threads < 0 || options.prefetch < 1)
     fail(text("batches: ", options.threads, " threads and ", options.prefetch,
               " batches prefetched; at least 0 and 1 are needed"));
-  if (options.augment && data.decoder) fail("batches: augmentation is for images, not for samples that are decoded");
-  const int rank = data.inputs.shape().rank();
+  if (options.augment && data.source) fail("batches: augmentation is for images in memory, not for rows of a source");
+  const int rank = data.source ? 0 : data.inputs.shape().rank();
   if (options.augment && (data.inputs.dtype() != DType::u8 || rank < 3 || rank > 4))
     fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ", data.inputs.type()));
 }
@@ -96,8 +95,8 @@ class Batches::Worker {
       slot.batch.inputs = slot.inputs.rows(0, count);
       if (slot.targets) slot.batch.targets = slot.targets.rows(0, count);
       if (slot.targets) copy_rows(data_.targets, rows, slot.targets.data());
-      if (data_.decoder)
-        decode_rows(rows, slot, epoch);
+      if (data_.source)
+        make_rows(rows, slot, epoch);
       else if (augmenter_)
         augment_rows(rows, slot.inputs.data(), epoch);
       else
@@ -135,17 +134,15 @@ class Batches::Worker {
     }
   }
 
-  void decode_rows(std::span<const uint32_t> rows, Slot& slot, uint64_t epoch) {
-    const size_t bytes = row_bytes(slot.inputs), target_bytes = row_bytes(slot.targets), from_bytes = row_bytes(data_.inputs);
+  void make_rows(std::span<const uint32_t> rows, Slot& slot, uint64_t epoch) {
+    const size_t bytes = row_bytes(slot.inputs), target_bytes = row_bytes(slot.targets);
     for (size_t i = 0; i < rows.size(); ++i)
-      data_.decoder->decode(data_.inputs.bytes().subspan(rows[i] * from_bytes, from_bytes),
-                            slot.inputs.bytes().subspan(i * bytes, bytes),
-                            {slot.targets ? slot.targets.data() + i * target_bytes : nullptr, target_bytes},
-                            random_key(key(rows[i], epoch), 4));
+      data_.source->vary(rows[i], random_key(key(rows[i], epoch), 4), slot.inputs.bytes().subspan(i * bytes, bytes),
+                         {slot.targets ? slot.targets.data() + i * target_bytes : nullptr, target_bytes});
   }
 
   void transform_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
-    const size_t bytes = static_cast<size_t>(data_.sample_type().bytes());
+    const auto bytes = static_cast<size_t>(data_.row_type().bytes());
     for (const uint32_t row : rows) {
       options_.transform({out, bytes}, random_key(key(row, epoch), 3));
       out += bytes;
@@ -172,7 +169,7 @@ class Batches::Ring {
     const bool threaded = options_.threads > 0 && !is_quick();
     slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
     for (Slot& slot : slots_) {
-      slot.inputs = samples(data_, std::min(rows, size));
+      slot.inputs = rows_of(data_.row_type(), std::min(rows, size));
       slot.targets = like(data_.targets, std::min(rows, size));
     }
     workers_.reserve(static_cast<size_t>(options_.threads) + 1);
@@ -231,7 +228,8 @@ class Batches::Ring {
  private:
   bool is_quick() const {
     const auto bytes = static_cast<int64_t>(row_bytes(data_.inputs) + row_bytes(data_.targets)) * options_.batch_size;
-    return !(options_.augment && options_.augment->any()) && !options_.transform && !data_.decoder && bytes <= inline_bytes;
+    return !data_.source && !(options_.augment && options_.augment->any()) && !options_.transform &&
+           bytes <= inline_bytes;
   }
 
   bool may_claim() const { return claimed_ < end_ && claimed_ < released_ + static_cast<int64_t>(slots_.size()); }

@@ -16,7 +16,7 @@ namespace descent::data {
 
 // One batch. The arrays are the batcher's own buffers.
 struct Batch {
-  Array inputs;       // [B,...] of the data set's samples
+  Array inputs;       // [B,...] of the data set's dtype
   Array targets;      // [B] or [B,K]; no array if the data set has none
   int64_t index = 0;  // in its epoch, from 0
 };
@@ -40,7 +40,8 @@ struct BatchOptions {
 // of epoch e is the same bytes whatever the number of threads and wherever an epoch was started: a run resumes exactly.
 //
 // Batches that are quicker to copy than to hand from core to core (no augmentation, no transform, at most
-// `inline_bytes`) are copied by next() itself, and no thread is started.
+// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied by the same key
+// as augmentation.
 class Batches {
  public:
   static constexpr int64_t inline_bytes = int64_t{1} << 19;

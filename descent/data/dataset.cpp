@@ -1,12 +1,17 @@
 #include "descent/data/dataset.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <map>
+#include <mutex>
 #include <numeric>
 
+#include "descent/base/team.h"
 #include "descent/base/text.h"
+#include "descent/base/threads.h"
 #include "descent/data/random.h"
 
 namespace descent::data {
@@ -24,30 +29,83 @@ Array select_rows(const Array& array, std::span<const int64_t> indices) {
   return out;
 }
 
-Type Dataset::sample_type() const {
-  return decoder ? decoder->sample() : inputs ? Type{inputs.dtype(), inputs.shape().without(0)} : Type{};
-}
+namespace {
 
-Dataset Dataset::decoded() const {
-  if (!decoder || size() == 0) return *this;
-  const Type sample = sample_type();
-  Shape shape{size()};
-  for (const int64_t extent : sample.shape) shape.push_back(extent);
-  Dataset out{Array(sample.dtype, shape), targets ? targets.clone() : Array(), classes, features};
-  const size_t from = inputs.bytes().size() / static_cast<size_t>(size()), bytes = static_cast<size_t>(sample.bytes());
-  const size_t target = targets ? targets.bytes().size() / static_cast<size_t>(size()) : 0;
-  for (size_t row = 0; row < static_cast<size_t>(size()); ++row)
-    decoder->decode(inputs.bytes().subspan(row * from, from), out.inputs.bytes().subspan(row * bytes, bytes),
-                    out.targets ? out.targets.bytes().subspan(row * target, target) : std::span<std::byte>(), 0);
+// Some rows of a source, in another order.
+class SelectedRows : public RowSource {
+ public:
+  SelectedRows(std::shared_ptr<const RowSource> whole, std::vector<int64_t> rows)
+      : whole_(std::move(whole)), rows_(std::move(rows)) {}
+  Type row_type() const override { return whole_->row_type(); }
+  int64_t size() const override { return static_cast<int64_t>(rows_.size()); }
+  void read(int64_t row, std::span<std::byte> out) const override {
+    whole_->read(rows_.at(static_cast<size_t>(row)), out);
+  }
+  void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const override {
+    whole_->vary(rows_.at(static_cast<size_t>(row)), key, out, target);
+  }
+
+ private:
+  std::shared_ptr<const RowSource> whole_;
+  std::vector<int64_t> rows_;
+};
+
+// The first exception of the threads that made rows is thrown when all are done.
+Array read_rows(const RowSource& source, int64_t begin, int64_t end) {
+  const Type row = source.row_type();
+  std::vector<int64_t> sizes{end - begin};
+  sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
+  Array out(row.dtype, Shape(sizes));
+  const auto bytes = static_cast<size_t>(row.bytes());
+  std::atomic<int64_t> next{begin};
+  std::exception_ptr error;
+  std::mutex mutex;
+  run_together(static_cast<int>(std::min<int64_t>(thread_count(), end - begin)), [&](Share) {
+    for (int64_t at = next++; at < end; at = next++) {
+      try {
+        source.read(at, out.bytes().subspan(static_cast<size_t>(at - begin) * bytes, bytes));
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+        next = end;
+      }
+    }
+  });
+  if (error) std::rethrow_exception(error);
   return out;
 }
 
+}  // namespace
+
+void RowSource::vary(int64_t row, uint64_t, std::span<std::byte> out, std::span<std::byte>) const { read(row, out); }
+
+Type Dataset::row_type() const { return source ? source->row_type() : Type{inputs.dtype(), inputs.shape().without(0)}; }
+
+Array Dataset::read_inputs(int64_t begin, int64_t end) const {
+  return source ? read_rows(*source, begin, end) : inputs.rows(begin, end);
+}
+
 Dataset Dataset::rows(int64_t begin, int64_t end) const {
-  return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features, decoder};
+  if (source) {
+    std::vector<int64_t> indices(static_cast<size_t>(end - begin));
+    std::iota(indices.begin(), indices.end(), begin);
+    return {{},
+            targets ? targets.rows(begin, end) : Array(),
+            classes,
+            features,
+            std::make_shared<SelectedRows>(source, std::move(indices))};
+  }
+  return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features};
 }
 
 Dataset Dataset::select(std::span<const int64_t> indices) const {
-  return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features, decoder};
+  if (!source)
+    return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features};
+  return {{},
+          targets ? select_rows(targets, indices) : Array(),
+          classes,
+          features,
+          std::make_shared<SelectedRows>(source, std::vector<int64_t>(indices.begin(), indices.end()))};
 }
 
 namespace {

@@ -13,40 +13,41 @@
 
 namespace descent::data {
 
-// Makes samples out of a compact form of them when they are wanted, in the data threads, so that millions fit in memory.
-class SampleDecoder {
+// Rows that are made when they are wanted, since all of them would not fit in memory.
+class RowSource {
  public:
-  virtual ~SampleDecoder() = default;
-  virtual Type sample() const = 0;  // of one sample's input
+  virtual ~RowSource() = default;
+  virtual Type row_type() const = 0;
+  virtual int64_t size() const = 0;
 
-  // From one row of the data set's inputs to one of a batch's. `target` is the batch's row of targets, already filled
-  // with the data set's, and may be changed along (a board is mirrored, and the move on it); it is empty if there are
-  // none. What it makes may depend on these and on `key` only, a function of the seed, the epoch and the row. Several
-  // threads call it at once; it should allocate nothing.
-  virtual void decode(std::span<const std::byte> row, std::span<std::byte> input, std::span<std::byte> target,
-                      uint64_t key) const = 0;
+  // Makes a row, of row_type().bytes(). Called by several threads at once; fails naming what cannot be read.
+  virtual void read(int64_t row, std::span<std::byte> out) const = 0;
+
+  // Makes a row as training shows it, changed in ways that a source knows best, by a key. What its target says may
+  // change with it (a board is mirrored, and so is the move on it): `target` is the batch's row of targets, holding the
+  // data set's; it is empty if there are none. Here, nothing is changed.
+  virtual void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const;
 };
 
-// N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables), or whatever rows a decoder makes such
-// samples of; targets i32 [N] (class indices) or f32 [N,K] (numbers), or no array where they are not known.
+// N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables); targets i32 [N] (class indices) or
+// f32 [N,K] (numbers), or no array where they are not known.
 struct Dataset {
   Array inputs;
   Array targets;
   std::vector<std::string> classes;   // a name each class; empty for numbers
   std::vector<std::string> features;  // a name each input column; empty for images
-  std::shared_ptr<const SampleDecoder> decoder = {};  // null: the rows are the samples
+  std::shared_ptr<const RowSource> source = {};  // instead of the inputs, which are then no array
 
-  // Of one input as a batch has it, without the batch's axis.
-  Type sample_type() const;
-
-  // The samples themselves, made by the decoder with key 0; without a decoder, this data set.
-  Dataset decoded() const;
-
-  int64_t size() const { return inputs ? inputs.shape()[0] : 0; }
+  int64_t size() const { return source ? source->size() : inputs ? inputs.shape()[0] : 0; }
   bool is_classification() const { return !classes.empty(); }
+  Type row_type() const;  // of one example's input
 
   Dataset rows(int64_t begin, int64_t end) const;          // shares the bytes
-  Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order
+  Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order; a source's are still not made
+
+  // The inputs of some rows, one after the other in an array [end - begin,...]: a view of `inputs`, or made by all
+  // threads.
+  Array read_inputs(int64_t begin, int64_t end) const;
 };
 
 struct Splits {

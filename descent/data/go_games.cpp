@@ -11,7 +11,6 @@
 #include "descent/base/text.h"
 #include "descent/data/archive.h"
 #include "descent/data/random.h"
-#include "descent/go/position.h"
 
 namespace descent::data {
 
@@ -81,7 +80,7 @@ Part part_of(const go::Record& record, const GoOptions& options) {
   return at < options.fractions.test + options.fractions.validation ? validation : training;
 }
 
-// Rows of one part as they are made; the arrays are made of them once, at the end.
+// One game's rows.
 struct Rows {
   std::vector<std::byte> inputs;
   std::vector<int32_t> targets;
@@ -99,6 +98,7 @@ std::optional<double> known_komi(const go::Record& record) {
 void add_rows(const go::Record& record, const GoOptions& options, Rows& rows) {
   const size_t bytes = go::packed_bytes(record.size);
   const std::optional<double> komi = known_komi(record);
+  rows.inputs.reserve(bytes * static_cast<size_t>(record.moves()));
   go::replay(record, [&](const go::Game& game, go::Move move) {
     rows.inputs.resize(rows.inputs.size() + bytes);
     go::pack(go::Position(game, move.color, komi), std::span(rows.inputs).last(bytes));
@@ -114,17 +114,24 @@ std::vector<std::string> move_names(int size) {
   return out;
 }
 
-Dataset dataset_of(Rows&& rows, const GoOptions& options, bool symmetries) {
-  Dataset out;
-  out.classes = move_names(options.size);
-  out.decoder = std::make_shared<GoDecoder>(options.size, symmetries);
-  const int64_t columns = options.outcomes ? 2 : 1, count = static_cast<int64_t>(rows.targets.size()) / columns;
-  if (count == 0) return out;
-  out.inputs = Array(DType::u8, {count, static_cast<int64_t>(go::packed_bytes(options.size))});
-  std::ranges::copy(rows.inputs, out.inputs.bytes().begin());
-  out.targets = Array::from(rows.targets, options.outcomes ? Shape{count, columns} : Shape{count});
-  rows = {};
-  return out;
+// Each game is freed when it has been copied, so that little more than one copy of a part is in memory.
+Dataset dataset_of(std::vector<Rows> games, const GoOptions& options) {
+  const size_t columns = options.outcomes ? 2 : 1;
+  size_t values = 0;
+  for (const Rows& game : games) values += game.targets.size();
+  if (values == 0) return {};
+  const auto count = static_cast<int64_t>(values / columns);
+  Array packed(DType::u8, {count, static_cast<int64_t>(go::packed_bytes(options.size))});
+  Array targets(DType::i32, options.outcomes ? Shape{count, 2} : Shape{count});
+  auto to = packed.bytes().begin();
+  auto target = targets.as<int32_t>().begin();
+  for (Rows& game : games) {
+    to = std::ranges::copy(game.inputs, to).out;
+    target = std::ranges::copy(game.targets, target).out;
+    game = {};
+  }
+  return {
+      {}, targets, move_names(options.size), {}, std::make_shared<GoRows>(options.size, packed, options.symmetries)};
 }
 
 void check_part(const std::vector<std::string>& sources, const Dataset& part, double fraction, std::string_view name) {
@@ -137,8 +144,9 @@ void each_game(const std::vector<std::string>& sources, bool variations, GoCount
                const std::function<void(const go::Record& record)>& take) {
   for (const std::string& source : sources) {
     const int64_t before = counts.games;
-    each_file(go_source_path(source), is_sgf,
-              [&](const std::string& name, const std::string& bytes) { take_file(name, bytes, variations, counts, take); });
+    each_file(go_source_path(source), is_sgf, [&](const std::string& name, const std::string& bytes) {
+      take_file(name, bytes, variations, counts, take);
+    });
     if (counts.games == before)
       fail(counts.problems.empty() ? text(source, ": there are no SGF files in it") : counts.problems.back());
   }
@@ -150,20 +158,18 @@ GoData load_go(const std::vector<std::string>& sources, const GoOptions& options
     fail(text("a split into ", share.validation, " validation and ", share.test,
               " test needs fractions of at least 0 that leave something to train on"));
   GoData out;
-  std::array<Rows, parts> rows;
+  std::array<std::vector<Rows>, parts> rows;
   each_game(sources, options.variations, out.counts, [&](const go::Record& record) {
     if (const std::string reason = unwanted(record, options); !reason.empty()) return leave_out(out.counts, reason);
     Rows game;
     add_rows(record, options, game);  // fails before anything is kept of a game that cannot be replayed
-    Rows& to = rows[part_of(record, options)];
-    to.inputs.insert(to.inputs.end(), game.inputs.begin(), game.inputs.end());
-    to.targets.insert(to.targets.end(), game.targets.begin(), game.targets.end());
+    rows[part_of(record, options)].push_back(std::move(game));
     ++out.counts.games_kept;
     out.counts.positions += record.moves();
   });
-  out.splits.train = dataset_of(std::move(rows[training]), options, options.symmetries);
-  out.splits.validation = dataset_of(std::move(rows[validation]), options, false);
-  out.splits.test = dataset_of(std::move(rows[test]), options, false);
+  out.splits.train = dataset_of(std::move(rows[training]), options);
+  out.splits.validation = dataset_of(std::move(rows[validation]), options);
+  out.splits.test = dataset_of(std::move(rows[test]), options);
   check_part(sources, out.splits.train, 1 - share.test - share.validation, "training");
   check_part(sources, out.splits.validation, share.validation, "validation");
   check_part(sources, out.splits.test, share.test, "test");
@@ -201,15 +207,27 @@ std::string go_source_path(const std::string& source) {
   fail(text("there is no ", pack->file, " in ", folder, " or its folder go"));
 }
 
-GoDecoder::GoDecoder(int size, bool symmetries) : size_(size), symmetries_(symmetries) { go::geometry(size); }
+GoRows::GoRows(int size, Array packed, bool symmetries)
+    : size_(size), packed_(std::move(packed)), symmetries_(symmetries) {
+  const Type wanted{DType::u8, {packed_.shape()[0], static_cast<int64_t>(go::packed_bytes(size))}};
+  if (packed_.type() != wanted)
+    fail(text("positions of size ", size, " are packed as ", wanted, ", not ", packed_.type()));
+}
 
-Type GoDecoder::sample() const { return {DType::u8, {size_, size_, go::planes}}; }
+Type GoRows::row_type() const { return {DType::u8, {size_, size_, go::planes}}; }
 
-void GoDecoder::decode(std::span<const std::byte> row, std::span<std::byte> input, std::span<std::byte> target,
-                       uint64_t key) const {
+go::Position GoRows::position(int64_t row) const {
+  const size_t bytes = go::packed_bytes(size_);
+  return go::unpack(packed_.bytes().subspan(static_cast<size_t>(row) * bytes, bytes));
+}
+
+void GoRows::read(int64_t row, std::span<std::byte> out) const {
+  go::write_planes(position(row), 0, {reinterpret_cast<uint8_t*>(out.data()), out.size()});
+}
+
+void GoRows::vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const {
   const int symmetry = symmetries_ ? static_cast<int>(RandomStream(key).below(go::symmetries)) : 0;
-  const go::Position position = go::unpack(row);
-  go::write_planes(position, symmetry, {reinterpret_cast<uint8_t*>(input.data()), input.size()});
+  go::write_planes(position(row), symmetry, {reinterpret_cast<uint8_t*>(out.data()), out.size()});
   if (target.empty()) return;
   int32_t move = 0;
   std::memcpy(&move, target.data(), sizeof move);

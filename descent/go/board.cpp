@@ -101,8 +101,7 @@ Legality Board::legality(Color color, Point point) const {
   if (at(point) != Color::empty) return Legality::occupied;
   if (point == ko_ && color == ko_for_) return Legality::ko;
   if (!has_liberty_after(color, point)) {
-    const bool alone =
-        std::ranges::none_of(around(point), [&](Point p) { return at(p) == color; });
+    const bool alone = std::ranges::none_of(around(point), [&](Point p) { return at(p) == color; });
     if (!rules_.suicide || alone) return Legality::suicide;
   }
   if (rules_.positional_superko && was_before(hash_after(color, point))) return Legality::superko;

@@ -12,8 +12,8 @@
 namespace descent::go {
 
 struct Rules {
-  double komi = 7.5;           // points that White gets
-  bool suicide = false;        // permits the suicide of two stones or more; one stone alone would change nothing
+  double komi = 7.5;               // points that White gets
+  bool suicide = false;            // permits the suicide of two stones or more; one stone alone would change nothing
   bool positional_superko = true;  // no move may make the board as it was at any time before; else the simple ko rule
 };
 
@@ -22,7 +22,7 @@ enum class Legality : uint8_t { legal, occupied, suicide, ko, superko };
 std::string to_text(Legality legality);  // "legal", "the point is occupied" ...
 
 // A position that moves are played on. Groups are kept in rings with exact counts of their liberties, so that a move
-// costs little more than the groups it joins. A copy is some 10 KB.
+// costs little more than the groups it joins. A copy is some 6 KB.
 class Board {
  public:
   explicit Board(int size = 19, Rules rules = {});  // empty; fails if the size is not 2 to 25
@@ -42,7 +42,7 @@ class Board {
   std::vector<Point> group(Point stone) const;  // from `stone` on, in no special order
 
   int captured(Color color) const { return captured_[static_cast<size_t>(color)]; }  // stones of that colour taken
-  Point ko() const { return ko_; }  // where the opponent of the last mover may not retake; no_point if nowhere
+  Point ko() const { return ko_; }         // where the opponent of the last mover may not retake; no_point if nowhere
   uint64_t hash() const { return hash_; }  // of the stones alone (Zobrist 1970)
 
   // A pass is always legal. `point` must be on the board or a pass.

@@ -21,7 +21,8 @@ void check_answer(const NetAnswer& answer, int64_t rows, int64_t moves, bool has
 }
 
 // Adds the softmax of one row of scores, turned back, to a policy.
-void add_policy(std::span<const float> scores, int symmetry, const Geometry& board, float share, std::span<float> policy) {
+void add_policy(std::span<const float> scores, int symmetry, const Geometry& board, float share,
+                std::span<float> policy) {
   const float most = *std::ranges::max_element(scores);
   double sum = 0;
   for (const float score : scores) sum += std::exp(static_cast<double>(score) - most);

@@ -30,7 +30,7 @@ class Game {
   int play(Move move);  // the stones taken; fails if the move is not legal
   bool undo();          // false if nothing was played
 
-  bool is_over() const;         // both have passed, one after the other
+  bool is_over() const;          // both have passed, one after the other
   Point recent(size_t i) const;  // the move i before the last (0: the last); no_point before the first
 
  private:

@@ -120,7 +120,8 @@ std::string read_text_file(const std::string& path) {
 // The steps before move number `move`; all if it is 0.
 void cut_before(Record& record, int move) {
   int moves = 0;
-  const auto end = std::ranges::find_if(record.steps, [&](const Step& step) { return !step.set_up && ++moves == move; });
+  const auto end =
+      std::ranges::find_if(record.steps, [&](const Step& step) { return !step.set_up && ++moves == move; });
   if (move > 0) record.steps.erase(end, record.steps.end());
 }
 
@@ -355,7 +356,8 @@ class Gtp::Engine {
       std::vector<Point> group = board.group(p);
       for (const Point q : group) done[static_cast<size_t>(q)] = true;
       std::ranges::sort(group);
-      if (std::ranges::binary_search(dead, p) == wanted) out += text(out.empty() ? "" : "\n", vertices(group, board.size()));
+      if (std::ranges::binary_search(dead, p) == wanted)
+        out += text(out.empty() ? "" : "\n", vertices(group, board.size()));
     }
     return out;
   }

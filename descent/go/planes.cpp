@@ -119,8 +119,9 @@ void find_liberties(const Position& position, std::span<uint8_t> out) {
 void write_planes(const Position& position, int symmetry, std::span<uint8_t> out) {
   const Geometry& board = geometry(position.size);
   if (out.size() != static_cast<size_t>(board.area) * planes || symmetry < 0 || symmetry >= symmetries)
-    fail(text("planes of a ", position.size, "x", position.size, " board are ", board.area * planes, " bytes in one of ",
-              symmetries, " symmetries; ", out.size(), " bytes and symmetry ", symmetry, " were given"));
+    fail(text("planes of a ", position.size, "x", position.size, " board are ", board.area * planes,
+              " bytes in one of ", symmetries, " symmetries; ", out.size(), " bytes and symmetry ", symmetry,
+              " were given"));
   std::array<uint8_t, max_area> liberties;
   find_liberties(position, liberties);
   const auto& image = board.image[static_cast<size_t>(symmetry)];

@@ -14,8 +14,8 @@ namespace {
 // Whether passing is the thing to do, as far as a count can tell.
 bool should_pass(const Game& game, Color color, const Conditions& conditions) {
   const Board& board = game.board();
-  const bool answered = !game.moves().empty() && game.moves().back().point == pass &&
-                        game.moves().back().color == opponent(color);
+  const bool answered =
+      !game.moves().empty() && game.moves().back().point == pass && game.moves().back().color == opponent(color);
   // Random games say little of an open board, and cost some.
   const bool late = static_cast<int>(game.moves().size()) > board.area() / 2;
   if (!answered && !late) return false;
@@ -56,7 +56,8 @@ Decision EvaluatorPlayer::ask_policy(const Game& game, Color color) {
   out.value = answer.value;
   double sum = 0;
   for (const Point p : sensible_moves(game.board(), color)) {
-    const double prior = answer.policy.at(p == pass ? static_cast<size_t>(game.board().area()) : static_cast<size_t>(p));
+    const double prior =
+        answer.policy.at(p == pass ? static_cast<size_t>(game.board().area()) : static_cast<size_t>(p));
     out.moves.push_back({p, prior, 0, 0});
     sum += prior;
   }

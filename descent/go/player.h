@@ -19,7 +19,7 @@ struct Conditions {
 struct Decision {
   Point point = pass;
   bool resigns = false;
-  double value = 0;                   // 1: is sure to win, -1: to lose
+  double value = 0;                        // 1: is sure to win, -1: to lose
   std::vector<MoveStatistics> moves = {};  // what was weighed, best first
 };
 
@@ -39,7 +39,7 @@ struct PlayerOptions {
   int warm_moves = 0;                    // so many first moves of a game are drawn at random,
   double temperature = 1;                // by probability to the power of 1 / temperature
   uint64_t seed = 1;
-  double resign_below = -0.9;  // resigns if three moves in a row had a value below it; -1: never
+  double resign_below = -0.9;   // resigns if three moves in a row had a value below it; -1: never
   std::vector<int> sizes = {};  // of boards that the evaluator knows; empty: all
 };
 

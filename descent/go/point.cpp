@@ -61,7 +61,8 @@ std::unique_ptr<const Geometry> make_geometry(int size) {
   for (int row = 0; row < size; ++row)
     for (int column = 0; column < size; ++column) {
       const auto p = static_cast<size_t>(row * size + column);
-      out->neighbours[p] = on_board({{{column, row - 1}, {column - 1, row}, {column + 1, row}, {column, row + 1}}}, size);
+      out->neighbours[p] =
+          on_board({{{column, row - 1}, {column - 1, row}, {column + 1, row}, {column, row + 1}}}, size);
       out->diagonals[p] = on_board(
           {{{column - 1, row - 1}, {column + 1, row - 1}, {column - 1, row + 1}, {column + 1, row + 1}}}, size);
       for (int s = 0; s < symmetries; ++s) out->image[static_cast<size_t>(s)][p] = image_of(s, column, row, size);
@@ -71,9 +72,7 @@ std::unique_ptr<const Geometry> make_geometry(int size) {
 
 }  // namespace
 
-std::string to_text(Color color) {
-  return color == Color::black ? "black" : color == Color::white ? "white" : "empty";
-}
+std::string to_text(Color color) { return color == Color::black ? "black" : color == Color::white ? "white" : "empty"; }
 
 std::string vertex_name(Point point, int size) {
   if (point < 0) return "pass";

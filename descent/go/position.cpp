@@ -54,9 +54,13 @@ size_t packed_bytes(int size) { return sizeof(Header) + static_cast<size_t>(size
 
 void pack(const Position& position, std::span<std::byte> out) {
   if (out.size() != packed_bytes(position.size))
-    fail(text("a position of size ", position.size, " packs to ", packed_bytes(position.size), " bytes, not ", out.size()));
-  Header header{static_cast<uint8_t>(position.size), static_cast<uint8_t>(position.to_move), komi_code(position.komi),
-                two_bytes(position.ko), {}};
+    fail(text("a position of size ", position.size, " packs to ", packed_bytes(position.size), " bytes, not ",
+              out.size()));
+  Header header{static_cast<uint8_t>(position.size),
+                static_cast<uint8_t>(position.to_move),
+                komi_code(position.komi),
+                two_bytes(position.ko),
+                {}};
   std::ranges::transform(position.recent, header.recent.begin(), two_bytes);
   std::memcpy(out.data(), &header, sizeof header);
   const std::span<std::byte> stones = out.subspan(sizeof header);

@@ -13,7 +13,8 @@ namespace descent::go {
 namespace {
 
 std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r'))) text.remove_prefix(1);
+  while (!text.empty() && (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r')))
+    text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || (text.back() >= '\t' && text.back() <= '\r'))) text.remove_suffix(1);
   return text;
 }
@@ -45,9 +46,7 @@ class Recorder {
   }
 
  private:
-  [[noreturn]] void refuse(int line, const std::string& what) const {
-    fail(text(tree_.source, ":", line, ": ", what));
-  }
+  [[noreturn]] void refuse(int line, const std::string& what) const { fail(text(tree_.source, ":", line, ": ", what)); }
 
   // A value that goes on into the next property lacks its end.
   [[noreturn]] void refuse_point(int line, std::string_view name) const {
@@ -115,8 +114,7 @@ class Recorder {
       if (name.empty()) continue;
       const size_t colon = name.find(':');
       const auto first = board_point_from_sgf(trimmed(name.substr(0, colon)), out_.size);
-      const auto last =
-          colon == name.npos ? first : board_point_from_sgf(trimmed(name.substr(colon + 1)), out_.size);
+      const auto last = colon == name.npos ? first : board_point_from_sgf(trimmed(name.substr(colon + 1)), out_.size);
       if (!first || !last) refuse_point(property.line, name);
       set_up_rectangle(*first, *last, color, property.line);
     }

@@ -12,7 +12,7 @@ namespace descent::go {
 
 // Area scoring: a player's stones, and the empty points that reach only that player's stones.
 struct Area {
-  int black = 0, white = 0;            // points; what reaches both or neither is nobody's
+  int black = 0, white = 0;             // points; what reaches both or neither is nobody's
   std::array<Color, max_area> owner{};  // of each point
 };
 

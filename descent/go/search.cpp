@@ -22,8 +22,8 @@ struct Edge {
 
 struct Node {
   int first_edge = 0, edges = 0;
-  int visits = 0;         // with those under way
-  double value_sum = 0;   // for the player who moved here; visits under way count as lost
+  int visits = 0;        // with those under way
+  double value_sum = 0;  // for the player who moved here; visits under way count as lost
   enum class State : uint8_t { fresh, asked, open, over } state = State::fresh;
   double result = 0;  // of a game that is over, for the player who moved here
 };
@@ -59,9 +59,7 @@ class Tree {
   SearchResult run() {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point begin = Clock::now();
-    const auto in_time = [&] {
-      return std::chrono::duration<double>(Clock::now() - begin).count() < options_.seconds;
-    };
+    const auto in_time = [&] { return std::chrono::duration<double>(Clock::now() - begin).count() < options_.seconds; };
     do gather_and_evaluate();
     while (nodes_[0].visits < options_.visits && in_time());
     return result();

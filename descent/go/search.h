@@ -10,12 +10,12 @@
 namespace descent::go {
 
 struct SearchOptions {
-  int visits = 100;              // of the root
-  int batch = 8;                 // leaves that are evaluated together
-  double c_puct = 1.5;           // how much an unlikely or little visited move is tried
-  double first_play = 0.2;       // a move not yet tried is taken to be worse than its position by this
-  double noise = 0;              // share of Dirichlet noise in the root's policy, for games against itself
-  uint64_t seed = 1;             // of the noise
+  int visits = 100;                // of the root
+  int batch = 8;                   // leaves that are evaluated together
+  double c_puct = 1.5;             // how much an unlikely or little visited move is tried
+  double first_play = 0.2;         // a move not yet tried is taken to be worse than its position by this
+  double noise = 0;                // share of Dirichlet noise in the root's policy, for games against itself
+  uint64_t seed = 1;               // of the noise
   bool dead_stones_count = false;  // when both have passed, stones on the board live: what is dead must be taken first
   double seconds = std::numeric_limits<double>::infinity();  // it stops with what it has
 };

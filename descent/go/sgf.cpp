@@ -108,9 +108,9 @@ class Parser {
       } else if (current >= 0 && (is_capital(c) || is_small(c))) {
         tree.nodes[static_cast<size_t>(current)].properties.push_back(property());
       } else {
-        refuse(line, c > ' ' && c <= '~' ? text("'", c, "' does not belong here")
-                                         : text("byte ", static_cast<int>(static_cast<unsigned char>(c)),
-                                                " does not belong here"));
+        refuse(line, c > ' ' && c <= '~'
+                         ? text("'", c, "' does not belong here")
+                         : text("byte ", static_cast<int>(static_cast<unsigned char>(c)), " does not belong here"));
       }
     } while (!open.empty());
     return tree;

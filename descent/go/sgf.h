@@ -30,8 +30,8 @@ struct SgfTree {
 
 // All games of a file. What stands before and between them is skipped, as mails around games were. Where CA says that
 // characters have two bytes (GBK, Big5, Shift JIS), a second byte that looks like ] or \ is none. Fails naming file and
-// line: of a bracket or parenthesis that is never closed, or that lacks its beginning, of what belongs in no node. Needs some hundred times the
-// memory of the text at most, and no stack that grows with its depth.
+// line: of a bracket or parenthesis that is never closed, or that lacks its beginning, of what belongs in no node.
+// Needs some hundred times the memory of the text at most, and no stack that grows with its depth.
 std::vector<SgfTree> parse_sgf(std::string_view bytes, const std::string& name);
 
 // Nodes from the root to a leaf, by number: along first children, and along all of them. Fails if all lines together

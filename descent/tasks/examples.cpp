@@ -10,6 +10,7 @@
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
 #include "descent/data/npz.h"
+#include "descent/tasks/go.h"
 
 namespace descent::tasks {
 
@@ -144,6 +145,7 @@ constexpr Source sources[] = {
      [](const Recipe& recipe, const std::string& path) {
        return of_arrays(recipe, {idx_part(recipe.base / path, "train"), {}, idx_part(recipe.base / path, "t10k")});
      }},
+    {"go", load_go_examples},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
      }}};
@@ -166,7 +168,7 @@ Examples load_examples(const Recipe& recipe) {
     if (value.empty()) continue;
     Examples out = source.load(recipe, value);
     check_targets(recipe, out.splits.train);
-    out.preprocess.input = out.splits.train.sample_type();
+    out.preprocess.input = out.splits.train.row_type();
     out.preprocess.classes = out.splits.train.classes;
     return out;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "descent/base/text.h"
+#include "descent/train/value.h"
 
 namespace descent::train {
 
@@ -44,19 +45,23 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   const bool labels = data.targets.dtype() == DType::i32;
   ClassificationMetrics classes(labels ? class_count(data) : 2, class_threshold(loss_), options_.top_k);
   RegressionMetrics numbers(options_.unit);
+  ValueMetrics values;
   double loss = 0;
   for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
-    const data::Dataset part = data.rows(begin, end).decoded();
-    const Array& targets = part.targets;
-    const std::span<const Array> results = judge_({part.inputs, targets});
+    const Array targets = data.targets.rows(begin, end);
+    const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
-    if (labels)
-      classes.add(results[0], targets);
-    else
+    if (labels) {
+      const ChoiceArrays choice = choice_of(results[0], targets);
+      classes.add(choice.scores, choice.labels);
+      values.add(results[0], targets);
+    } else {
       numbers.add(results[0], targets);
+    }
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
   std::ranges::copy(labels ? classes.figures() : numbers.figures(), std::back_inserter(out.figures));
+  std::ranges::copy(values.figures(), std::back_inserter(out.figures));
   if (labels) out.confusion = classes.confusion();
   return out;
 }

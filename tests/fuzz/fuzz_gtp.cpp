@@ -1,5 +1,5 @@
-// Any lines as GTP commands to a player of first moves. Each answer must have the protocol's form, a failure must change
-// nothing, and every move that comes onto the board must have been legal.
+// Any lines as GTP commands to a player of first moves. Each answer must have the protocol's form, a failure must
+// change nothing, and every move that comes onto the board must have been legal.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -22,7 +22,8 @@ class First : public Player {
 
 void check_answer(std::string_view answer) {
   if (answer.empty()) return;
-  if ((answer[0] != '=' && answer[0] != '?') || answer.size() < 3 || answer.find("\n\n") != answer.size() - 2) std::abort();
+  if ((answer[0] != '=' && answer[0] != '?') || answer.size() < 3 || answer.find("\n\n") != answer.size() - 2)
+    std::abort();
 }
 
 // Counting the end plays a hundred games, and a file is not for a fuzzer to name.
@@ -44,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string answer = gtp.answer(line);
     check_answer(answer);
     const Game& after = gtp.game();
-    if (answer.starts_with('?') && (after.board().hash() != before.board().hash() || after.moves() != before.moves())) std::abort();
+    if (answer.starts_with('?') && (after.board().hash() != before.board().hash() || after.moves() != before.moves()))
+      std::abort();
     if (after.moves().size() == before.moves().size() + 1 &&
         !before.board().is_legal(after.moves().back().color, after.moves().back().point))
       std::abort();

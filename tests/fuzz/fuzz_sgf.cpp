@@ -18,7 +18,8 @@ void check_tree(const SgfTree& tree) {
   if (tree.nodes.empty() || tree.nodes[0].parent != -1) std::abort();
   for (size_t i = 0; i < tree.nodes.size(); ++i) {
     for (const int child : tree.nodes[i].children)
-      if (child <= static_cast<int>(i) || tree.nodes.at(static_cast<size_t>(child)).parent != static_cast<int>(i)) std::abort();
+      if (child <= static_cast<int>(i) || tree.nodes.at(static_cast<size_t>(child)).parent != static_cast<int>(i))
+        std::abort();
     for (const SgfProperty& property : tree.nodes[i].properties)
       if (property.values.empty() || property.name.empty()) std::abort();
   }

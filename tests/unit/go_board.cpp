@@ -143,8 +143,7 @@ TEST(GoBoard, FollowsTheRulesAsWritten) {
       compare(7, rules, 1, 200, met);
       compare(9, rules, 1, 150, met);
     }
-  for (const Legality each :
-       {Legality::legal, Legality::occupied, Legality::suicide, Legality::ko, Legality::superko})
+  for (const Legality each : {Legality::legal, Legality::occupied, Legality::suicide, Legality::ko, Legality::superko})
     EXPECT_GT(met[each], 50) << to_text(each);
 }
 
@@ -229,8 +228,7 @@ TEST(GoBoard, SetUpRefusesAGroupWithoutLiberties) {
   EXPECT_EQ(error_of([&] { board.set_up(stones_of("XO. O.. ...")); }),
             "the position has a group without liberties at A3");
   EXPECT_EQ(board.at(at("B2", 3)), Color::black) << "nothing changed";
-  EXPECT_EQ(error_of([&] { board.set_up(stones_of("XO O.")); }),
-            "a board of size 3 has 9 points, but 4 were given");
+  EXPECT_EQ(error_of([&] { board.set_up(stones_of("XO O.")); }), "a board of size 3 has 9 points, but 4 were given");
 }
 
 TEST(GoBoard, TheHashIsOfTheStonesAlone) {
@@ -284,11 +282,13 @@ TEST(GoPoint, HasThreeNames) {
 }
 
 TEST(GoPoint, RefusesWhatIsNoName) {
-  for (const char* name : {"", "Q", "16", "I5", "Q0", "Q20", "Q-1", "Q+1", "QQ1", "Q1.", "Q 1", "U1", "A100", "resign", "A01 "})
+  for (const char* name :
+       {"", "Q", "16", "I5", "Q0", "Q20", "Q-1", "Q+1", "QQ1", "Q1.", "Q 1", "U1", "A100", "resign", "A01 "})
     EXPECT_EQ(point_from_vertex(name, 19), std::nullopt) << name;
   for (const char* name : {"", "-", "5-", "-5", "5--5", "0-1", "1-20", "a-b", "5-5-5", "99999999999-1"})
     EXPECT_EQ(point_from_column_row(name, 19), std::nullopt) << name;
-  for (const char* name : {"a", "abc", "ta", "A1", "[]", "aZ"}) EXPECT_EQ(point_from_sgf(name, 19), std::nullopt) << name;
+  for (const char* name : {"a", "abc", "ta", "A1", "[]", "aZ"})
+    EXPECT_EQ(point_from_sgf(name, 19), std::nullopt) << name;
 }
 
 TEST(GoPoint, SymmetriesAreAGroup) {

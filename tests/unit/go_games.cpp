@@ -18,7 +18,8 @@ namespace {
 std::string game(int number, int moves = 12, const std::string& more = "") {
   std::string out = "(;SZ[9]KM[6.5]RE[" + std::string(number % 2 ? "B+R" : "W+3.5") + "]" + more;
   for (int i = 0; i < moves; ++i) {
-    const int j = i / 2, p = i % 2 ? 40 + (2 * number + j * (1 + number / 2 % 36)) % 37 : (number + j * (1 + number % 36)) % 37;
+    const int j = i / 2,
+              p = i % 2 ? 40 + (2 * number + j * (1 + number / 2 % 36)) % 37 : (number + j * (1 + number % 36)) % 37;
     out += text(";", i % 2 ? "W[" : "B[", static_cast<char>('a' + p % 9), static_cast<char>('a' + p / 9), "]");
   }
   return out + ")";
@@ -88,11 +89,19 @@ TEST(EachFile, NamesWhatIsWrong) {
     std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(bytes.data()), 200);
     return bytes;
   }());
-  EXPECT_TRUE(error_of([&] { files_of(folder.path("half.tar.xz")); }).starts_with(folder.path("half.tar.xz") + ": cannot be unpacked: "));
+  EXPECT_TRUE(error_of([&] {
+                files_of(folder.path("half.tar.xz"));
+              }).starts_with(folder.path("half.tar.xz") + ": cannot be unpacked: "));
   folder.write("none.zip", bytes_of("no archive"));
-  EXPECT_TRUE(error_of([&] { files_of(folder.path("none.zip")); }).starts_with(folder.path("none.zip") + ": cannot be unpacked: "));
+  EXPECT_TRUE(error_of([&] {
+                files_of(folder.path("none.zip"));
+              }).starts_with(folder.path("none.zip") + ": cannot be unpacked: "));
   EXPECT_EQ(error_of([&] { files_of(folder.path("missing")); }),
             folder.path("missing") + ": cannot be opened: No such file or directory");
+}
+
+go::Position position_of(const Dataset& data, int64_t row) {
+  return dynamic_cast<const GoRows&>(*data.source).position(row);
 }
 
 GoOptions nine(Fractions fractions = {.validation = 0.2, .test = 0.3}) { return {.size = 9, .fractions = fractions}; }
@@ -113,9 +122,10 @@ TEST(GoGames, APositionAMove) {
   EXPECT_EQ(splits.train.classes.size(), 82u);
   EXPECT_EQ(splits.train.classes[0], "A9");
   EXPECT_EQ(splits.train.classes[81], "pass");
-  EXPECT_EQ(splits.train.inputs.type(), (Type{DType::u8, {splits.train.size(), static_cast<int64_t>(go::packed_bytes(9))}}));
-  EXPECT_EQ(splits.train.sample_type(), (Type{DType::u8, {9, 9, go::planes}}));
-  for (const Dataset* part : {&splits.train, &splits.validation, &splits.test}) EXPECT_EQ(part->size() % 12, 0) << "whole games";
+  EXPECT_FALSE(splits.train.inputs);
+  EXPECT_EQ(splits.train.row_type(), (Type{DType::u8, {9, 9, go::planes}}));
+  for (const Dataset* part : {&splits.train, &splits.validation, &splits.test})
+    EXPECT_EQ(part->size() % 12, 0) << "whole games";
 }
 
 TEST(GoGames, TheSplitIsByGameAndStays) {
@@ -131,9 +141,8 @@ TEST(GoGames, TheSplitIsByGameAndStays) {
   EXPECT_GT(before.splits.validation.size(), 0);
   GoOptions other = nine();
   other.seed = 1;
-  EXPECT_NE(to_text(load_go({folder.path("")}, other).splits.test.inputs.type()) +
-                to_text(load_go({folder.path("")}, other).splits.validation.inputs.type()),
-            to_text(doubled.splits.test.inputs.type()) + to_text(doubled.splits.validation.inputs.type()));
+  EXPECT_NE(load_go({folder.path("")}, other).splits.test.targets.to_doubles(),
+            doubled.splits.test.targets.to_doubles());
 }
 
 TEST(GoGames, LeavesOutAndCounts) {
@@ -151,13 +160,12 @@ TEST(GoGames, LeavesOutAndCounts) {
   EXPECT_EQ(data.counts.files, 8);
   EXPECT_EQ(data.counts.games, 7);
   EXPECT_EQ(data.counts.games_kept, 3);
-  EXPECT_EQ(data.counts.left_out,
-            (std::map<std::string, int64_t>{{"another size", 1},
-                                            {"cannot be read", 1},
-                                            {"cannot be replayed", 1},
-                                            {"handicap", 1},
-                                            {"no game in the file", 1},
-                                            {"too few moves", 1}}));
+  EXPECT_EQ(data.counts.left_out, (std::map<std::string, int64_t>{{"another size", 1},
+                                                                  {"cannot be read", 1},
+                                                                  {"cannot be replayed", 1},
+                                                                  {"handicap", 1},
+                                                                  {"no game in the file", 1},
+                                                                  {"too few moves", 1}}));
   EXPECT_EQ(data.counts.problems.size(), 3u);
   EXPECT_EQ(data.splits.train.size(), 36);
 }
@@ -196,7 +204,7 @@ TEST(GoGames, BatchesShowPlanesInAllSymmetries) {
     while (const Batch* batch = batches.next()) {
       ASSERT_EQ(batch->inputs.shape()[3], go::planes);
       for (int64_t i = 0; i < batch->inputs.shape()[0]; ++i, ++row) {
-        const go::Position position = go::unpack(data.splits.train.inputs.rows(row, row + 1).bytes());
+        const go::Position position = position_of(data.splits.train, row);
         const auto move = static_cast<go::Point>(data.splits.train.targets.at(row));
         bool found = false;  // one symmetry explains both the planes and the move
         for (int s = 0; s < go::symmetries && !found; ++s) {
@@ -229,17 +237,46 @@ TEST(GoGames, BatchesAreTheSameWhateverTheThreads) {
   EXPECT_EQ(runs[0], runs[2]);
 }
 
-TEST(GoGames, TestPositionsAreNotTurned) {
+TEST(GoGames, RowsThatAreReadAreNotTurned) {
   Folder folder;
-  const GoData data = load_go({with_games(folder, 40).path("")}, nine());
-  Batches batches(data.splits.test, {.batch_size = 1000, .shuffle = false, .threads = 0});
+  const Dataset data = load_go({with_games(folder, 40).path("")}, nine()).splits.test;
+  const Array inputs = data.read_inputs(3, 10);
+  std::vector<uint8_t> expected(81 * go::planes);
+  for (int64_t i = 0; i < 7; ++i) {
+    go::write_planes(position_of(data, 3 + i), 0, expected);
+    EXPECT_TRUE(std::ranges::equal(expected, inputs.rows(i, i + 1).as<uint8_t>()));
+  }
+  GoOptions options = nine();
+  options.symmetries = false;
+  const Dataset upright = load_go({folder.path("")}, options).splits.test;
+  Batches batches(upright, {.batch_size = 1000, .shuffle = false, .threads = 0});
   batches.start(5);
   const Batch* batch = batches.next();
-  EXPECT_EQ(batch->targets.to_doubles(), data.splits.test.targets.to_doubles());
-  const Dataset decoded = data.splits.test.decoded();
-  EXPECT_EQ(decoded.inputs.type(), batch->inputs.type());
-  EXPECT_EQ(bytes_of(decoded.inputs), bytes_of(batch->inputs));
-  EXPECT_FALSE(decoded.decoder);
+  EXPECT_EQ(batch->targets.to_doubles(), upright.targets.to_doubles());
+  EXPECT_EQ(bytes_of(batch->inputs), bytes_of(upright.read_inputs(0, upright.size())));
+}
+
+TEST(GoGames, PartsOfPartsVaryToo) {
+  Folder folder;
+  const Dataset data = load_go({with_games(folder, 5).path("")}, nine({0, 0})).splits.train;
+  const std::vector<int64_t> rows{40, 3, 17};
+  const Dataset some = data.select(rows), few = data.rows(3, 5);
+  EXPECT_EQ(some.size(), 3);
+  EXPECT_EQ(some.targets.at(0), data.targets.at(40));
+  EXPECT_EQ(bytes_of(some.read_inputs(1, 2)), bytes_of(data.read_inputs(3, 4)));
+  EXPECT_EQ(bytes_of(few.read_inputs(0, 1)), bytes_of(data.read_inputs(3, 4)));
+  const auto bytes = static_cast<size_t>(data.row_type().bytes());
+  std::vector<std::byte> a(bytes), b(bytes);
+  std::set<int32_t> moves;
+  for (uint64_t key = 0; key < 30; ++key) {
+    int32_t move = 10, same = 10;
+    some.source->vary(1, key, a, std::as_writable_bytes(std::span(&move, 1)));
+    data.source->vary(3, key, b, std::as_writable_bytes(std::span(&same, 1)));
+    EXPECT_EQ(a, b);
+    EXPECT_EQ(move, same);
+    moves.insert(move);
+  }
+  EXPECT_EQ(moves, (std::set<int32_t>{10, 16, 64, 70})) << "B8 is on a diagonal";
 }
 
 TEST(GoGames, APassIsTheLastClass) {
@@ -262,8 +299,8 @@ TEST(GoGames, KomiOfZeroIsNotBelieved) {
   unknown.replace(unknown.find("6.5"), 3, "0");
   folder.write("unknown.sgf", bytes_of(unknown));
   const Dataset data = load_go({folder.path("")}, nine({0, 0})).splits.train;
-  EXPECT_EQ(go::unpack(data.inputs.rows(0, 1).bytes()).komi, 6.5);
-  EXPECT_EQ(go::unpack(data.inputs.rows(12, 13).bytes()).komi, std::nullopt);
+  EXPECT_EQ(position_of(data, 0).komi, 6.5);
+  EXPECT_EQ(position_of(data, 12).komi, std::nullopt);
 }
 
 TEST(GoGames, NamesWhatIsMissing) {
@@ -274,7 +311,9 @@ TEST(GoGames, NamesWhatIsMissing) {
             folder.path("a.sgf") + ":1: the parenthesis that opens here is never closed");
   folder.write("a.sgf", bytes_of(game(1)));
   EXPECT_TRUE(error_of([&] { load_go({folder.path("")}, nine({0.5, 0.4})); }).ends_with("part would have no game"));
-  EXPECT_TRUE(error_of([&] { load_go({folder.path("")}, nine({0.5, 0.5})); }).starts_with("a split into 0.5 validation"));
+  EXPECT_TRUE(error_of([&] {
+                load_go({folder.path("")}, nine({0.5, 0.5}));
+              }).starts_with("a split into 0.5 validation"));
   ::unsetenv("DESCENT_DATA");
   EXPECT_EQ(error_of([] { load_go({"go-fox-pro"}); }),
             "the games go-fox-pro are in the file go-fox-pro.tar.xz; set DESCENT_DATA to the folder that has it");
@@ -285,7 +324,8 @@ TEST(GoGames, NamesWhatIsMissing) {
   EXPECT_EQ(error_of([] { load_go({"go-fox-pro"}); }),
             "there is no go-fox-pro.tar.xz in " + folder.path("") + " or its folder go");
   folder.write("go-fox-pro.tar.xz", bytes_of("forged"));
-  EXPECT_EQ(error_of([] { load_go({"go-fox-pro"}); }), folder.path("go-fox-pro.tar.xz") + ": does not have the expected SHA-256");
+  EXPECT_EQ(error_of([] { load_go({"go-fox-pro"}); }),
+            folder.path("go-fox-pro.tar.xz") + ": does not have the expected SHA-256");
   ::unsetenv("DESCENT_DATA");
 }
 
@@ -293,11 +333,11 @@ TEST(GoGames, AugmentationOfImagesDoesNotFit) {
   Folder folder;
   const GoData data = load_go({with_games(folder, 3).path("")}, nine({0, 0}));
   EXPECT_EQ(error_of([&] { Batches(data.splits.train, {.augment = AugmentOptions{.shift = 1}}); }),
-            "batches: augmentation is for images, not for samples that are decoded");
+            "batches: augmentation is for images in memory, not for rows of a source");
 }
 
-// The packs, where they are (REAL_GO_DATA names the folder). Of the Fox games, 19 lack their first parenthesis and 4 end
-// in the middle.
+// The packs, where they are (REAL_GO_DATA names the folder). Of the Fox games, 19 lack their first parenthesis and 4
+// end in the middle.
 TEST(GoGames, RealPacks) {
   const char* const folder = std::getenv("REAL_GO_DATA");
   if (!folder) GTEST_SKIP() << "REAL_GO_DATA does not name a folder with packs of games";
@@ -314,11 +354,12 @@ TEST(GoGames, RealPacks) {
     EXPECT_EQ(data.counts.games_kept, games) << name;
     for (const std::string& problem : data.counts.problems) std::printf("%s\n", problem.c_str());
     const GoData even = load_go({name}, {.size = size, .least_moves = 0});
-    std::printf("%s: %lld games, %lld positions; even %lld games, %lld positions (train %lld, validation %lld, test %lld)\n",
-                name.c_str(), static_cast<long long>(data.counts.games_kept), static_cast<long long>(data.counts.positions),
-                static_cast<long long>(even.counts.games_kept), static_cast<long long>(even.counts.positions),
-                static_cast<long long>(even.splits.train.size()), static_cast<long long>(even.splits.validation.size()),
-                static_cast<long long>(even.splits.test.size()));
+    std::printf(
+        "%s: %lld games, %lld positions; even %lld games, %lld positions (train %lld, validation %lld, test %lld)\n",
+        name.c_str(), static_cast<long long>(data.counts.games_kept), static_cast<long long>(data.counts.positions),
+        static_cast<long long>(even.counts.games_kept), static_cast<long long>(even.counts.positions),
+        static_cast<long long>(even.splits.train.size()), static_cast<long long>(even.splits.validation.size()),
+        static_cast<long long>(even.splits.test.size()));
   }
   ::unsetenv("DESCENT_DATA");
 }

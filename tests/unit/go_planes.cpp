@@ -93,7 +93,8 @@ TEST(GoPlanes, TurnWithTheBoard) {
     const std::vector<uint8_t> turned = planes_of(Position(game), s);
     for (Point p = 0; p < 81; ++p)
       for (size_t i = 0; i < planes; ++i)
-        ASSERT_EQ(turned[static_cast<size_t>(transformed(p, s, 9)) * planes + i], upright[static_cast<size_t>(p) * planes + i]);
+        ASSERT_EQ(turned[static_cast<size_t>(transformed(p, s, 9)) * planes + i],
+                  upright[static_cast<size_t>(p) * planes + i]);
   }
 }
 

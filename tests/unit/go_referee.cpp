@@ -1,9 +1,6 @@
 // GNU Go as a referee: games of random moves on both boards, where after every move the whole list of legal moves and
 // the stones on the board must be the same. Runs where GNU Go is installed; a few games in the test run, more with
 // --games N. And whole games against it by the protocol.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -13,6 +10,7 @@
 
 #include "descent/base/text.h"
 #include "descent/go/gtp.h"
+#include "descent/go/gtp_client.h"
 #include "go_testing.h"
 
 namespace descent::go {
@@ -26,61 +24,18 @@ std::string gnugo_path() {
   return "";
 }
 
-// GNU Go at the other end of two pipes. Commands may be asked in a row before their answers are read.
-class GnuGo {
- public:
-  explicit GnuGo(const std::vector<std::string>& arguments) {
-    int to[2], from[2];
-    if (::pipe(to) != 0 || ::pipe(from) != 0) throw std::runtime_error("no pipes");
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::dup2(to[0], 0);
-      ::dup2(from[1], 1);
-      for (const int end : {to[0], to[1], from[0], from[1]}) ::close(end);
-      std::vector<std::string> words{gnugo_path(), "--mode", "gtp"};
-      words.insert(words.end(), arguments.begin(), arguments.end());
-      std::vector<char*> argv;
-      for (std::string& word : words) argv.push_back(word.data());
-      argv.push_back(nullptr);
-      ::execv(argv[0], argv.data());
-      ::_exit(127);
-    }
-    ::close(to[0]);
-    ::close(from[1]);
-    in_ = ::fdopen(to[1], "w");
-    out_ = ::fdopen(from[0], "r");
-  }
-  ~GnuGo() {
-    std::fputs("quit\n", in_);
-    std::fclose(in_);
-    std::fclose(out_);
-    ::waitpid(child_, nullptr, 0);
-  }
-  GnuGo(const GnuGo&) = delete;
-  GnuGo& operator=(const GnuGo&) = delete;
+std::vector<std::string> gnugo(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out{gnugo_path(), "--mode", "gtp"};
+  out.insert(out.end(), arguments.begin(), arguments.end());
+  return out;
+}
 
-  void send(const std::string& command) { std::fprintf(in_, "%s\n", command.c_str()); }
-
-  // The next answer, which must be a success, without its mark.
-  std::string answer() {
-    std::fflush(in_);
-    std::string out;
-    char* line = nullptr;
-    size_t room = 0;
-    while (::getline(&line, &room, out_) > 0 && line[0] != '\n') out += line;
-    std::free(line);
-    EXPECT_TRUE(out.starts_with("=")) << out;
-    return out.size() > 2 ? out.substr(2) : "";
-  }
-  std::string ask(const std::string& command) {
-    send(command);
-    return answer();
-  }
-
- private:
-  ::pid_t child_ = -1;
-  std::FILE *in_ = nullptr, *out_ = nullptr;
-};
+// The next answer, which must be a success.
+std::string answer_of(GtpProgram& program) {
+  const GtpProgram::Answer answer = program.answer();
+  EXPECT_TRUE(answer.ok) << answer.text;
+  return answer.text;
+}
 
 std::set<std::string> words(const std::string& text) {
   std::istringstream in(text);
@@ -107,7 +62,7 @@ struct Tally {
 };
 
 // Legal moves of both, stones of both, and what was taken.
-void compare(GnuGo& referee, const Board& board, Tally& tally) {
+void compare(GtpProgram& referee, const Board& board, Tally& tally) {
   for (const char* command : {"all_legal black", "all_legal white", "list_stones black", "list_stones white",
                               "captures black", "captures white"})
     referee.send(command);
@@ -118,23 +73,23 @@ void compare(GnuGo& referee, const Board& board, Tally& tally) {
       tally.kos += board.legality(color, p) == Legality::ko;
       tally.repetitions += board.legality(color, p) == Legality::superko;
     }
-    std::set<std::string> theirs = words(referee.answer());
+    std::set<std::string> theirs = words(answer_of(referee));
     theirs.erase("PASS");
     ASSERT_EQ(names(board, legal), theirs) << to_text(color) << "\n" << picture_of(board);
   }
   for (const Color color : {Color::black, Color::white})
-    ASSERT_EQ(names(board, stones(board, color)), words(referee.answer())) << picture_of(board);
+    ASSERT_EQ(names(board, stones(board, color)), words(answer_of(referee))) << picture_of(board);
   for (const Color color : {Color::black, Color::white})
-    ASSERT_EQ(text(board.captured(opponent(color)), "\n"), referee.answer());
+    ASSERT_EQ(text(board.captured(opponent(color))), answer_of(referee));
   ++tally.moves;
 }
 
 // Mostly alternating; eyes are filled at times, so that the board empties again and the ko rules are met.
-void play_one(GnuGo& referee, int size, Rules rules, unsigned seed, Tally& tally) {
+void play_one(GtpProgram& referee, int size, Rules rules, unsigned seed, Tally& tally) {
   std::mt19937 draw(seed);
   Board board(size, rules);
-  referee.ask(text("boardsize ", size));
-  referee.ask("clear_board");
+  referee.must(text("boardsize ", size));
+  referee.must("clear_board");
   Color color = Color::black;
   int passes = 0;
   for (int i = 0; i < 2 * size * size && passes < 3; ++i, color = opponent(color)) {
@@ -144,7 +99,7 @@ void play_one(GnuGo& referee, int size, Rules rules, unsigned seed, Tally& tally
     const int own = board.captured(color);
     tally.taken += board.play(color, move);
     tally.suicides += board.captured(color) > own;
-    referee.ask(text("play ", to_text(color), " ", vertex_name(move, size)));
+    referee.must(text("play ", to_text(color), " ", vertex_name(move, size)));
     compare(referee, board, tally);
     if (testing::Test::HasFatalFailure()) return;
   }
@@ -156,14 +111,16 @@ void play_games(const std::vector<std::string>& arguments, Rules rules, const st
                 Tally& tally) {
   const int parts = static_cast<int>(sizes.size());
   for (const int size : sizes) {
-    GnuGo referee(arguments);
+    GtpProgram referee(gnugo(arguments));
     for (int game = 0; game < games / parts + (size == sizes[0] ? games % parts : 0); ++game) {
       play_one(referee, size, rules, static_cast<unsigned>(1000 * size + game), tally);
       if (testing::Test::HasFatalFailure()) FAIL() << size << "x" << size << ", game " << game;
     }
   }
-  std::printf("%s\n", text(tally.games, " games, ", tally.moves, " positions, ", tally.taken, " stones taken, ", tally.suicides,
-                           " suicides; forbidden: ", tally.kos, " kos, ", tally.repetitions, " repetitions").c_str());
+  std::printf("%s\n",
+              text(tally.games, " games, ", tally.moves, " positions, ", tally.taken, " stones taken, ", tally.suicides,
+                   " suicides; forbidden: ", tally.kos, " kos, ", tally.repetitions, " repetitions")
+                  .c_str());
   EXPECT_EQ(tally.games, games);
   EXPECT_GT(tally.taken, 10 * tally.games);
 }
@@ -199,7 +156,9 @@ class Counter : public Evaluator {
       out[i].policy[area] = 0;
       float ahead = 0;
       for (size_t p = 0; p < area; ++p)
-        ahead += positions[i].stones[p] == Color::empty ? 0 : positions[i].stones[p] == positions[i].to_move ? 1.0f : -1.0f;
+        ahead += positions[i].stones[p] == Color::empty           ? 0
+                 : positions[i].stones[p] == positions[i].to_move ? 1.0f
+                                                                  : -1.0f;
       out[i].value = std::tanh(0.1f * ahead);
     }
   }
@@ -212,22 +171,21 @@ std::string answered(Gtp& gtp, const std::string& command) {
 }
 
 // To two passes or a resignation; each side must take what the other plays.
-void play_match(GnuGo& gnugo, Gtp& gtp, Color ours) {
+void play_match(GtpProgram& rival, Gtp& gtp, Color ours) {
   const std::string size = text("boardsize ", gtp.game().size());
   for (const std::string& command : {size, std::string("clear_board"), std::string("komi 6.5")}) {
-    gnugo.ask(command);
+    rival.must(command);
     answered(gtp, command);
   }
   int passes = 0;
   for (Color color = Color::black; passes < 2; color = opponent(color)) {
     const std::string ask = "genmove " + to_text(color);
-    std::string move = color == ours ? answered(gtp, ask) : gnugo.ask(ask);
-    while (move.ends_with('\n')) move.pop_back();
+    const std::string move = color == ours ? answered(gtp, ask) : rival.must(ask);
     if (move == "resign" || move == "RESIGN") return;
     passes = move == "pass" || move == "PASS" ? passes + 1 : 0;
     const std::string tell = text("play ", to_text(color), " ", move);
     if (color == ours)
-      gnugo.ask(tell);
+      rival.must(tell);
     else
       answered(gtp, tell);
     ASSERT_LT(gtp.game().moves().size(), 400u) << "the game does not end\n" << picture_of(gtp.game().board());
@@ -238,12 +196,12 @@ void play_match(GnuGo& gnugo, Gtp& gtp, Color ours) {
 
 TEST(GnuGoAsReferee, WholeGamesByTheProtocol) {
   if (gnugo_path().empty()) GTEST_SKIP() << "GNU Go is not installed";
-  GnuGo gnugo({"--level", "1", "--chinese-rules", "--positional-superko"});
+  GtpProgram rival(gnugo({"--level", "1", "--chinese-rules", "--positional-superko"}));
   for (const Color ours : {Color::black, Color::white})
     for (const int visits : {0, 60}) {
       EvaluatorPlayer player(std::make_shared<Counter>(), {.search = {.visits = visits}});
       Gtp gtp(player, {.size = 7});
-      play_match(gnugo, gtp, ours);
+      play_match(rival, gtp, ours);
     }
 }
 

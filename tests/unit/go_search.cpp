@@ -118,7 +118,7 @@ TEST(GoSearch, TheResultAddsUp) {
     EXPECT_LE(counter.most_at_once, static_cast<size_t>(batch));
     EXPECT_LE(counter.evaluated, 300);
     EXPECT_NEAR(result.value, value / 300, 1.0 / 300) << "the mean of what was found";
-    EXPECT_EQ(counter.calls < counter.evaluated, batch > 1) << "leaves are evaluated together";
+    EXPECT_EQ(counter.calls<counter.evaluated, batch> 1) << "leaves are evaluated together";
   }
 }
 
@@ -242,7 +242,8 @@ TEST(GoPlayer, WarmMovesVary) {
   std::set<Point> cold, warm;
   for (uint64_t seed = 0; seed < 12; ++seed) {
     cold.insert(player(std::make_shared<Counter>(), {.seed = seed}).choose(Game(9), Color::black, {}).point);
-    warm.insert(player(std::make_shared<Counter>(), {.warm_moves = 4, .seed = seed}).choose(Game(9), Color::black, {}).point);
+    warm.insert(
+        player(std::make_shared<Counter>(), {.warm_moves = 4, .seed = seed}).choose(Game(9), Color::black, {}).point);
   }
   EXPECT_EQ(cold.size(), 1u);
   EXPECT_GT(warm.size(), 6u);
@@ -290,11 +291,23 @@ TEST(GoEvaluator, ChecksWhatANetAnswers) {
   const auto error = [&](const NetFunction& net, bool value) {
     return error_of([&] { NetEvaluator(net, value).evaluate({&position, 1}, {&out, 1}); });
   };
-  EXPECT_EQ(error([](const Array&) { return NetAnswer{Array(DType::f32, {1, 81}), {}}; }, false),
+  EXPECT_EQ(error(
+                [](const Array&) {
+                  return NetAnswer{Array(DType::f32, {1, 81}), {}};
+                },
+                false),
             "a net for Go must answer with a policy of f32[1,82], but gave f32[1,81]");
-  EXPECT_EQ(error([](const Array&) { return NetAnswer{Array(DType::f32, {1, 82}), {}}; }, true),
+  EXPECT_EQ(error(
+                [](const Array&) {
+                  return NetAnswer{Array(DType::f32, {1, 82}), {}};
+                },
+                true),
             "a net for Go must answer with values of f32[1], but gave none");
-  EXPECT_EQ(error([](const Array&) { return NetAnswer{Array::full({DType::f32, {1, 82}}, NAN), {}}; }, false),
+  EXPECT_EQ(error(
+                [](const Array&) {
+                  return NetAnswer{Array::full({DType::f32, {1, 82}}, NAN), {}};
+                },
+                false),
             "a net for Go answered with a score that is no number");
   EXPECT_EQ(error_of([] { NetEvaluator(likes_the_last_move, true, 9); }), "a position has 1 to 8 views, not 9");
 }

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "descent/go/gtp_client.h"
 #include "go_testing.h"
 
 namespace descent::go {
@@ -77,12 +78,15 @@ TEST(Gtp, SetsUpABoard) {
   Session ask;
   EXPECT_EQ(ask("boardsize 13"), "= ");
   EXPECT_EQ(ask.gtp.game().size(), 13);
-  for (const char* size : {"1", "26", "0", "-9", "17"}) EXPECT_EQ(ask(std::string("boardsize ") + size), "? unacceptable size") << size;
-  for (const char* size : {"", " x", " 9.5", " 99999999999"}) EXPECT_EQ(ask(std::string("boardsize") + size), "? syntax error") << size;
+  for (const char* size : {"1", "26", "0", "-9", "17"})
+    EXPECT_EQ(ask(std::string("boardsize ") + size), "? unacceptable size") << size;
+  for (const char* size : {"", " x", " 9.5", " 99999999999"})
+    EXPECT_EQ(ask(std::string("boardsize") + size), "? syntax error") << size;
   EXPECT_EQ(ask("komi 6.5"), "= ");
   EXPECT_EQ(ask("komi -3"), "= ");
   EXPECT_EQ(ask.gtp.game().board().rules().komi, -3);
-  for (const char* komi : {"", " x", " nan", " inf", " 1e999", " 6,5"}) EXPECT_EQ(ask(std::string("komi") + komi), "? syntax error") << komi;
+  for (const char* komi : {"", " x", " nan", " inf", " 1e999", " 6,5"})
+    EXPECT_EQ(ask(std::string("komi") + komi), "? syntax error") << komi;
   ask("play b C3");
   EXPECT_EQ(ask("clear_board"), "= ");
   EXPECT_EQ(ask.gtp.game().board().hash(), Board(13).hash());
@@ -192,16 +196,18 @@ TEST(Gtp, KeepsTime) {
   EXPECT_NEAR(given(), 24, 1e-9);
   EXPECT_EQ(ask("kgs-time_settings canadian 0 100 10"), "= ");
   EXPECT_NEAR(given(), 8, 1e-9);
-  for (const char* words : {"time_settings 1 2", "time_settings a b c", "time_settings -1 0 0", "time_left b 1", "time_left x 1 1",
-                            "kgs-time_settings", "kgs-time_settings byoyomi 1 2", "kgs-time_settings never"})
+  for (const char* words :
+       {"time_settings 1 2", "time_settings a b c", "time_settings -1 0 0", "time_left b 1", "time_left x 1 1",
+        "kgs-time_settings", "kgs-time_settings byoyomi 1 2", "kgs-time_settings never"})
     EXPECT_EQ(ask(words), "? syntax error") << words;
 }
 
 TEST(Gtp, CountsTheEnd) {
   Session ask;
   const std::string path = testing::TempDir() + "descent_gtp_end.sgf";
-  std::ofstream(path) << "(;SZ[9]KM[0.5]AB[da][db][dc][dd][de][df][dg][dh][di][ba][bb][ab]AW[ea][eb][ec][ed][ee][ef][eg][eh][ei]"
-                         "[ga][gb][gc][hc][ic][bd])";
+  std::ofstream(path)
+      << "(;SZ[9]KM[0.5]AB[da][db][dc][dd][de][df][dg][dh][di][ba][bb][ab]AW[ea][eb][ec][ed][ee][ef][eg][eh][ei]"
+         "[ga][gb][gc][hc][ic][bd])";
   EXPECT_EQ(ask("loadsgf " + path), "= ");
   EXPECT_EQ(ask("final_score"), "= W+9.5");
   EXPECT_EQ(ask("final_status_list dead"), "= B6");
@@ -263,9 +269,31 @@ TEST(Gtp, ServesUntilQuit) {
   EXPECT_TRUE(gtp.has_quit());
 }
 
+TEST(Gtp, TalksToPrograms) {
+  GtpProgram echo({"sh", "-c",
+                   "while read line; do case $line in bad) echo '?7 no';; quit) exit;; *) printf '=3 %s\\nand "
+                   "more\\r\\n' \"$line\";; esac; echo; done"});
+  EXPECT_EQ(echo.must("hello"), "hello\nand more");
+  echo.send("one");
+  echo.send("bad");
+  EXPECT_TRUE(echo.answer().ok);
+  const GtpProgram::Answer bad = echo.answer();
+  EXPECT_FALSE(bad.ok);
+  EXPECT_EQ(bad.text, "no");
+  EXPECT_EQ(error_of([&] { echo.must("bad"); }), "sh: fails at 'bad': no");
+  echo.send("quit");
+  EXPECT_EQ(error_of([&] { echo.answer(); }), "sh: has ended without an answer");
+  GtpProgram none({"/nonexistent/program"});
+  EXPECT_TRUE(error_of([&] { none.ask("name"); }).starts_with("/nonexistent/program: has ended"));
+  GtpProgram rude({"sh", "-c", "read line; echo hello; echo"});
+  EXPECT_EQ(error_of([&] { rude.ask("name"); }), "sh: 'hello' is no GTP answer");
+}
+
 // Commands at random: a thousand sessions of legal and illegal words, in which the protocol and the rules must be kept.
 std::string random_command(std::mt19937& draw, const Game& game) {
-  const auto pick = [&](std::initializer_list<const char*> words) { return std::string(words.begin()[draw() % words.size()]); };
+  const auto pick = [&](std::initializer_list<const char*> words) {
+    return std::string(words.begin()[draw() % words.size()]);
+  };
   const auto vertex = [&] {
     if (draw() % 8 == 0) return pick({"pass", "PASS", "I3", "Z99", "A0", "", "T19", "resign", "5-5", "\x80"});
     return vertex_name(static_cast<Point>(draw() % static_cast<unsigned>(game.board().area())), game.size());
@@ -280,16 +308,21 @@ std::string random_command(std::mt19937& draw, const Game& game) {
     case 5: return "set_free_handicap " + vertex() + " " + vertex() + " " + vertex();
     case 6: return "place_free_handicap " + pick({"2", "5", "30", "0"});
     case 7: return "time_left " + player() + " " + pick({"5", "-1", "0", "1e9"}) + " " + pick({"0", "3", "x"});
-    case 8: return pick({"known_command", "known_command play", "kgs-game_over", "time_settings 1 1 1", "gibberish", "#", "\x01\r"});
+    case 8:
+      return pick(
+          {"known_command", "known_command play", "kgs-game_over", "time_settings 1 1 1", "gibberish", "#", "\x01\r"});
     case 9: return "reg_genmove " + player();
-    case 10: case 11: case 12: return pick({"genmove ", "kgs-genmove_cleanup "}) + player();
+    case 10:
+    case 11:
+    case 12: return pick({"genmove ", "kgs-genmove_cleanup "}) + player();
     default: return "play " + player() + " " + vertex();
   }
 }
 
 void expect_an_answer(const std::string& answer, const std::string& command, int id) {
   const std::string number = std::to_string(id);
-  ASSERT_TRUE(answer.starts_with("=" + number + " ") || answer.starts_with("?" + number + " ")) << command << ": " << answer;
+  ASSERT_TRUE(answer.starts_with("=" + number + " ") || answer.starts_with("?" + number + " "))
+      << command << ": " << answer;
   ASSERT_TRUE(answer.ends_with("\n\n")) << command;
   ASSERT_EQ(answer.find("\n\n"), answer.size() - 2) << command;
   ASSERT_EQ(answer.find('\r'), std::string::npos);

@@ -27,14 +27,17 @@ std::string moves_of(const Record& record) {
   std::string out;
   for (const Step& step : record.steps)
     out += std::string(out.empty() ? "" : " ") + (step.set_up ? "+" : "") +
-           (step.move.color == Color::black ? "B" : step.move.color == Color::white ? "W" : "E") +
+           (step.move.color == Color::black   ? "B"
+            : step.move.color == Color::white ? "W"
+                                              : "E") +
            vertex_name(step.move.point, record.size);
   return out;
 }
 
 TEST(Sgf, ReadsAGame) {
-  const Record game = record("(;GM[1]FF[4]SZ[19]KM[6.5]PB[Honinbo Shusaku]PW[Gennan Inseki]RE[B+2]DT[1846-09-11]RU[Japanese]\n"
-                             "CA[UTF-8];B[qd];W[dc];B[pq];W[oc]C[a joseki])");
+  const Record game = record(
+      "(;GM[1]FF[4]SZ[19]KM[6.5]PB[Honinbo Shusaku]PW[Gennan Inseki]RE[B+2]DT[1846-09-11]RU[Japanese]\n"
+      "CA[UTF-8];B[qd];W[dc];B[pq];W[oc]C[a joseki])");
   EXPECT_EQ(moves_of(game), "BR16 WD17 BQ3 WP17");
   EXPECT_EQ(game.size, 19);
   EXPECT_EQ(game.komi, 6.5);
@@ -129,8 +132,7 @@ TEST(Sgf, NamesTheLineOfWhatIsWrong) {
   EXPECT_EQ(problem("(;\nSZ[19:13])"), "x.sgf:2: a board of '19:13' is not square with 2 to 25 lines a side");
   EXPECT_EQ(problem("(;SZ[0])"), "x.sgf:1: a board of '0' is not square with 2 to 25 lines a side");
   EXPECT_EQ(problem("(;GM[2])"), "x.sgf:1: a game of kind 2 is not Go, which is 1");
-  EXPECT_EQ(problem("(;SZ[9]\n;B[aa]\n;W[aa])"),
-            "x.sgf:3: move 2, white A9, is not legal: the point is occupied");
+  EXPECT_EQ(problem("(;SZ[9]\n;B[aa]\n;W[aa])"), "x.sgf:3: move 2, white A9, is not legal: the point is occupied");
   EXPECT_EQ(problem("(;SZ[9]\nAB[aa]AW[ab][ba])"), "x.sgf:2: the position has a group without liberties at A9");
 }
 
@@ -147,7 +149,8 @@ TEST(Sgf, WeighsKomi) {
 }
 
 TEST(Sgf, KnowsWhoWon) {
-  for (const char* text : {"B+3.5", "B+R", "B+Time", "B+", "Black wins"}) EXPECT_EQ(winner_of(text), Color::black) << text;
+  for (const char* text : {"B+3.5", "B+R", "B+Time", "B+", "Black wins"})
+    EXPECT_EQ(winner_of(text), Color::black) << text;
   for (const char* text : {"W+0.5", "W+Resign", "w+F"}) EXPECT_EQ(winner_of(text), Color::white) << text;
   for (const char* text : {"", "0", "Draw", "Jigo", "Void", "?", "unknown"})
     EXPECT_EQ(winner_of(text), Color::empty) << text;
