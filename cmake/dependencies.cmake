@@ -8,6 +8,7 @@ find_package(fmt REQUIRED)                    # formatting in sources
 find_package(CLI11 REQUIRED)                  # the command line
 find_package(nlohmann_json REQUIRED)          # JSON in and out
 find_package(PNG REQUIRED)                    # images
+find_package(JPEG REQUIRED)                   # images; Debian's is libjpeg-turbo
 find_package(ZLIB REQUIRED)                   # .gz, .npz
 find_package(CURL REQUIRED)                   # the catalogue's downloads
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256
@@ -18,5 +19,6 @@ find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)       # recipes
 
 add_library(descent_dependencies INTERFACE)
 target_link_libraries(descent_dependencies INTERFACE OpenMP::OpenMP_CXX Threads::Threads ${DNNL_LIBRARY} fmt::fmt CLI11::CLI11
-  nlohmann_json::nlohmann_json PNG::PNG ZLIB::ZLIB CURL::libcurl OpenSSL::Crypto PkgConfig::libzip PkgConfig::libarchive PkgConfig::libhwy)
+  nlohmann_json::nlohmann_json PNG::PNG JPEG::JPEG ZLIB::ZLIB CURL::libcurl OpenSSL::Crypto PkgConfig::libzip
+  PkgConfig::libarchive PkgConfig::libhwy)
 target_include_directories(descent_dependencies SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE} ${DNNL_INCLUDE})

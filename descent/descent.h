@@ -26,15 +26,18 @@
 #include "descent/optim/schedules.h"
 
 // Training.
+#include "descent/train/test_time.h"
 #include "descent/train/trainer.h"
 
 // Data and files.
 #include "descent/data/batches.h"
 #include "descent/data/catalogue.h"
+#include "descent/data/cifar.h"
 #include "descent/data/csv.h"
 #include "descent/data/dataset.h"
 #include "descent/data/idx.h"
 #include "descent/data/image.h"
+#include "descent/data/image_folder.h"
 #include "descent/data/normalizer.h"
 #include "descent/data/npz.h"
 #include "descent/data/table_encoder.h"

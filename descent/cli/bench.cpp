@@ -1,4 +1,5 @@
-// descent bench [FILTER]: what this machine can do, and how fast whole training steps are beside it.
+// descent bench [FILTER]: what this machine can do, how fast whole training steps are beside it, and how fast images
+// are made ready for them.
 #include <fmt/format.h>
 
 #include <functional>
@@ -6,6 +7,7 @@
 #include "descent/base/threads.h"
 #include "descent/check/check.h"
 #include "descent/check/roofline.h"
+#include "descent/cli/bench_data.h"
 #include "descent/cli/command.h"
 #include "descent/data/dataset.h"
 #include "descent/data/random.h"
@@ -49,8 +51,7 @@ std::vector<StepEntry> step_entries() {
   return out;
 }
 
-data::Dataset random_images(int64_t pixels, int64_t classes) {
-  constexpr int64_t count = 60000;
+data::Dataset random_images(int64_t pixels, int64_t classes, int64_t count = 60000) {
   data::RandomStream draw(1);
   data::Dataset out{Array(DType::u8, {count, pixels}), Array(DType::i32, {count}), data::numbered_classes(classes), {}};
   for (uint8_t& byte : out.inputs.as<uint8_t>()) byte = static_cast<uint8_t>(draw.bits());
@@ -75,6 +76,18 @@ train::StepTiming time_entry(const StepEntry& entry, const BenchFlags& flags) {
       {.batch_size = entry.batch, .precision = entry.precision}, {.seconds = flags.seconds, .kernels = flags.kernels});
 }
 
+// A step on colour images that are changed anew each time: does it wait for them?
+train::StepTiming time_augmented(const BenchFlags& flags) {
+  constexpr int64_t count = 20000, side = 32, channels = 3, classes = 10;
+  nn::Sequential net = dense_net({side * side * channels, 1024, classes});
+  data::Dataset images = random_images(side * side * channels, classes, count);
+  images.inputs = images.inputs.reshaped({count, side, side, channels});
+  nn::Sequential whole{nn::Flatten{}, std::move(net)};
+  return train::time_steps(whole, nn::cross_entropy, optim::Adam{}, images,
+                           {.batch_size = 512, .augment = usual_augmentation()},
+                           {.seconds = flags.seconds, .kernels = flags.kernels});
+}
+
 train::StepTiming time_recipe(const BenchFlags& flags) {
   const tasks::Recipe recipe = tasks::read_recipe(flags.recipe, flags.sets);
   const tasks::Experiment experiment = tasks::prepare(recipe);
@@ -97,8 +110,10 @@ void print_kernels(const train::StepTiming& timing) {
 
 Json report(const std::string& name, const train::StepTiming& timing, bool json) {
   if (!json) {
-    fmt::print("{:<36} best {:>9.1f}  median {:>9.1f} us/step  {:>9.0f} samples/s  {:.0f} GFLOP/s\n", name,
-               timing.best_seconds * 1e6, timing.median_seconds * 1e6, timing.samples_per_second, timing.gflops);
+    fmt::print(
+        "{:<36} best {:>9.1f}  median {:>9.1f} us/step  {:>9.0f} samples/s  {:.0f} GFLOP/s  {:.1f}% waiting for data\n",
+        name, timing.best_seconds * 1e6, timing.median_seconds * 1e6, timing.samples_per_second, timing.gflops,
+        100 * timing.data_share);
     print_kernels(timing);
   }
   return {{"name", name},
@@ -108,7 +123,16 @@ Json report(const std::string& name, const train::StepTiming& timing, bool json)
           {"batch_size", timing.batch_size},
           {"samples_per_second", timing.samples_per_second},
           {"gflops", timing.gflops},
+          {"data_share", timing.data_share},
           {"steps", timing.steps}};
+}
+
+Json report_images(const DataBench& bench, const BenchFlags& flags) {
+  const check::Measurement result = measure(bench, flags.seconds / 4);
+  Json out = report(bench.name, result, flags.json);
+  out["images_per_second"] = 1e6 / result.median;
+  if (!flags.json) fmt::print("{:<36} {:>14.0f} images/s\n", "", 1e6 / result.median);
+  return out;
 }
 
 struct Bench {
@@ -126,6 +150,10 @@ std::vector<Bench> benches(const BenchFlags& flags) {
   for (const StepEntry& entry : step_entries())
     out.push_back(
         {entry.name, [entry](const BenchFlags& f) { return report(entry.name, time_entry(entry, f), f.json); }});
+  for (const DataBench& entry : data_benches())
+    out.push_back({entry.name, [entry](const BenchFlags& f) { return report_images(entry, f); }});
+  const std::string fed = "data/step/32x32x3/b512";
+  out.push_back({fed, [fed](const BenchFlags& f) { return report(fed, time_augmented(f), f.json); }});
   std::erase_if(out, [&](const Bench& bench) { return !check::matches(bench.name, flags.filter); });
   if (out.empty())
     throw UsageError(text("no benchmark matches '", flags.filter, "' (descent bench --list tells them)"));
@@ -149,8 +177,9 @@ void run_bench(const BenchFlags& flags) {
 
 void add_bench(CLI::App& program) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command = add_command(program, "bench", "measure this machine (roofline) and whole training steps (train)",
-                                  flags, run_bench);
+  CLI::App* command = add_command(
+      program, "bench", "measure this machine (roofline), whole training steps (train) and augmentation (data)", flags,
+      run_bench);
   command->add_option("filter", flags->filter, "part of a benchmark's name, or a pattern with * and ?");
   command->add_option("--recipe", flags->recipe, "time the steps of this recipe instead");
   command->add_option("--set", flags->sets, "KEY=VALUE: a key of that recipe");

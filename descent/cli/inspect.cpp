@@ -32,11 +32,15 @@ int64_t rows_of(const tasks::Recipe& recipe, const data::Dataset& training) {
 
 Inspected inspect(const tasks::Recipe& recipe, bool stages) {
   const tasks::Experiment experiment = tasks::prepare(recipe);
-  const data::Dataset batch = experiment.splits.train.rows(0, rows_of(recipe, experiment.splits.train));
+  const int64_t rows = rows_of(recipe, experiment.splits.train);
+  const Type inputs = experiment.preprocess.batch(rows);
+  const Type row = data::target_row_type(experiment.splits.train, experiment.fit_options().augment);
+  std::vector<int64_t> sizes{rows};
+  sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
+  const Type targets{row.dtype, Shape(sizes)};
   train::TrainingStep step(*experiment.net, experiment.loss, experiment.optimizer,
                            train::step_options_of(experiment.fit_options()));
-  return {nn::summarise(*experiment.net, batch.inputs.type(), recipe.seed()),
-          train::inspect_step(step, batch.inputs.type(), batch.targets.type(), stages)};
+  return {nn::summarise(*experiment.net, inputs, recipe.seed()), train::inspect_step(step, inputs, targets, stages)};
 }
 
 std::string size_text(int64_t bytes) {

@@ -1,4 +1,4 @@
-// descent train RECIPE.toml | --resume RUN, and descent fit DATA.csv --target COLUMN
+// descent train RECIPE.toml | --resume RUN, and descent fit DATA.csv --target COLUMN | PHOTOS
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -6,7 +6,9 @@
 
 #include "descent/base/threads.h"
 #include "descent/cli/command.h"
+#include "descent/cli/confusion.h"
 #include "descent/nn/function.h"
+#include "descent/tasks/fit_images.h"
 #include "descent/tasks/fit_table.h"
 #include "descent/tasks/run.h"
 
@@ -64,7 +66,7 @@ void print_result(const tasks::RunResult& result) {
   fmt::print("run: {}\n", result.directory.string());
 }
 
-void train_recipe(const tasks::Recipe& recipe, const TrainFlags& flags, const fs::path& directory) {
+tasks::RunResult train_recipe(const tasks::Recipe& recipe, const TrainFlags& flags, const fs::path& directory) {
   choose_threads(recipe, flags);
   const bool bf16 = nn::use_bf16(recipe.precision());
   fmt::print(stderr, "{}\n", precision_text(recipe.train.word("precision"), bf16));
@@ -76,6 +78,7 @@ void train_recipe(const tasks::Recipe& recipe, const TrainFlags& flags, const fs
                directory.string());
   if (flags.json) print_json(Json::parse(result.to_json()));
   if (interrupted) throw QuietFailure{};
+  return result;
 }
 
 void run_train(const TrainFlags& flags) {
@@ -85,8 +88,9 @@ void run_train(const TrainFlags& flags) {
     throw UsageError("a resumed run stays in its directory: leave out --out");
   if (flags.resume.empty()) {
     const tasks::Recipe recipe = tasks::read_recipe(flags.recipe, overrides(flags));
-    return train_recipe(recipe, flags,
-                        flags.out.empty() ? free_directory(fs::path(flags.recipe).stem()) : fs::path(flags.out));
+    train_recipe(recipe, flags,
+                 flags.out.empty() ? free_directory(fs::path(flags.recipe).stem()) : fs::path(flags.out));
+    return;
   }
   const tasks::Recipe recipe = flags.recipe.empty() ? tasks::recipe_of_run(flags.resume, overrides(flags))
                                                     : tasks::read_recipe(flags.recipe, overrides(flags));
@@ -94,19 +98,41 @@ void run_train(const TrainFlags& flags) {
 }
 
 struct FitFlags {
-  std::string csv, target, out;
+  std::string data, target, out;
   int64_t seed = -1;
   bool json = false;
 };
 
+// A folder is one of images; a table is one of images, too, unless there is a column to predict.
+std::string recipe_for(const FitFlags& flags) {
+  const bool folder = fs::is_directory(flags.data);
+  if (folder && !flags.target.empty())
+    throw UsageError(text("--target is for tables; the classes of images in ", flags.data, " are its folders"));
+  if (!flags.target.empty()) return tasks::recipe_for_table(flags.data, flags.target);
+  if (!folder && !fs::exists(flags.data)) throw UsageError(text("there is no table or folder of images ", flags.data));
+  try {
+    return tasks::recipe_for_images(tasks::image_set(flags.data), tasks::has_convolutions());
+  } catch (const Error& error) {
+    if (folder) throw;
+    throw UsageError(text("fit needs --target with the column to predict, or a table of images: ", error.what()));
+  }
+}
+
+std::string name_of(const std::string& path) {
+  const fs::path whole = fs::absolute(path).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).stem();
+}
+
 void run_fit(const FitFlags& flags) {
-  const std::string text = tasks::recipe_for_table(flags.csv, flags.target);
-  const fs::path directory = flags.out.empty() ? free_directory(fs::path(flags.csv).stem()) : fs::path(flags.out);
+  const std::string text = recipe_for(flags);
+  const fs::path directory = flags.out.empty() ? free_directory(name_of(flags.data)) : fs::path(flags.out);
   TrainFlags train;
   train.seed = flags.seed;
   train.json = flags.json;
   fmt::print(stderr, "{}", text.substr(0, text.find("task =")));
-  train_recipe(tasks::parse_recipe(text, directory / "recipe.toml", overrides(train)), train, directory);
+  const tasks::RunResult result =
+      train_recipe(tasks::parse_recipe(text, directory / "recipe.toml", overrides(train)), train, directory);
+  if (!flags.json && result.confusion) print_confusion(*result.confusion, result.classes);
   fmt::print(stderr, "the recipe is {}; change it and train it as any other\n", (directory / "recipe.toml").string());
 }
 
@@ -129,9 +155,13 @@ void add_train(CLI::App& program) {
 
 void add_fit(CLI::App& program) {
   auto flags = std::make_shared<FitFlags>();
-  CLI::App* command = add_command(program, "fit", "make a sensible recipe for a table, and train it", flags, run_fit);
-  command->add_option("csv", flags->csv, "a CSV file")->required();
-  command->add_option("--target", flags->target, "the column to predict")->required();
+  CLI::App* command =
+      add_command(program, "fit", "make a sensible recipe for a table or for images, and train it", flags, run_fit);
+  command
+      ->add_option("data", flags->data,
+                   "a CSV file, or a folder with a folder of images for each class (or a CSV file of paths and labels)")
+      ->required();
+  command->add_option("--target", flags->target, "of a table, the column to predict");
   command->add_option("--out", flags->out, "the run's directory (default: runs/NAME)");
   command->add_option("--seed", flags->seed, "of initial values, dropout and order")->check(CLI::NonNegativeNumber);
 }

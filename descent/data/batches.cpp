@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "descent/base/text.h"
+#include "descent/data/augment_mix.h"
 #include "descent/data/random.h"
 
 #if defined(__x86_64__)
@@ -41,14 +42,20 @@ size_t row_bytes(const Array& array) {
   return array ? array.bytes().size() / static_cast<size_t>(array.shape()[0]) : 0;
 }
 
-Array like(const Array& array, int64_t rows) {
-  return array ? Array(array.dtype(), array.shape().with(0, rows)) : Array();
-}
+bool mixes(const BatchOptions& options) { return options.augment && options.augment->mixes(); }
 
-Array rows_of(const Type& row, int64_t count) {
+Type type_of_rows(const Type& row, int64_t count) {
   std::vector<int64_t> sizes{count};
   sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
   return {row.dtype, Shape(sizes)};
+}
+
+Array rows_of(const Type& row, int64_t count) { return Array(type_of_rows(row, count)); }
+
+// Rows of images: what augmentation is for. Other rows have more planes than red, green, blue and opacity.
+bool is_image(const Type& row) {
+  const int rank = row.shape.rank();
+  return row.dtype == DType::u8 && (rank == 2 || (rank == 3 && row.shape[2] <= 4));
 }
 
 void check(const Dataset& data, const BatchOptions& options) {
@@ -64,44 +71,58 @@ void check(const Dataset& data, const BatchOptions& options) {
   if (options.threads < 0 || options.prefetch < 1)
     fail(text("batches: ", options.threads, " threads and ", options.prefetch,
               " batches prefetched; at least 0 and 1 are needed"));
-  if (options.augment && data.source) fail("batches: augmentation is for images in memory, not for rows of a source");
-  const int rank = data.source ? 0 : data.inputs.shape().rank();
-  if (options.augment && (data.inputs.dtype() != DType::u8 || rank < 3 || rank > 4))
-    fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ", data.inputs.type()));
+  if (options.augment && !is_image(data.row_type()))
+    fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ",
+              type_of_rows(data.row_type(), rows)));
+  if (mixes(options) && (!data.targets || data.targets.dtype() != DType::i32 || data.classes.empty()))
+    fail("batches: mixup and cutmix mix classes, and the data have none as targets");
 }
 
 std::optional<Augmenter> make_augmenter(const Dataset& data, const BatchOptions& options) {
   if (!options.augment || !options.augment->any()) return std::nullopt;
-  const Shape& shape = data.inputs.shape();
-  return std::optional<Augmenter>(std::in_place, *options.augment, shape[1], shape[2],
-                                  shape.rank() == 4 ? shape[3] : 1);
+  const Shape shape = data.row_type().shape;
+  return std::optional<Augmenter>(std::in_place, *options.augment, shape[0], shape[1],
+                                  shape.rank() == 3 ? shape[2] : 1);
 }
 
+// What an image's keys are made with besides those of augment.cpp.
+constexpr uint64_t transform_key = 3, vary_key = 4, mixture_key = 8, partner_key = 9, first_flip_key = 10;
+
 }  // namespace
+
+Type target_row_type(const Dataset& data, const std::optional<AugmentOptions>& augment) {
+  if (augment && augment->mixes()) return {DType::f32, {static_cast<int64_t>(data.classes.size())}};
+  return {data.targets.dtype(), data.targets.shape().without(0)};
+}
 
 // Copies rows of a data set into slots. It has its own scratch memory, so one belongs to each thread that fills.
 class Batches::Worker {
  public:
   Worker(const Dataset& data, const BatchOptions& options)
-      : data_(data), options_(options), augmenter_(make_augmenter(data, options)) {}
+      : data_(data),
+        options_(options),
+        augmenter_(make_augmenter(data, options)),
+        input_bytes_(static_cast<size_t>(data.row_type().bytes())) {
+    if (data.source && augmenter_) made_.resize(input_bytes_);
+    if (mixes(options)) other_.resize(input_bytes_);
+  }
 
   // `order` is the rows of the whole epoch.
   void fill(Slot& slot, int64_t index, std::span<const uint32_t> order, uint64_t epoch) {
     const int64_t first = index * options_.batch_size, count = std::min(options_.batch_size, data_.size() - first);
     const std::span<const uint32_t> rows = order.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     slot.error = nullptr;
+    epoch_ = epoch;
     try {
       slot.batch.index = index;
       slot.batch.inputs = slot.inputs.rows(0, count);
       if (slot.targets) slot.batch.targets = slot.targets.rows(0, count);
-      if (slot.targets) copy_rows(data_.targets, rows, slot.targets.data());
-      if (data_.source)
-        make_rows(rows, slot, epoch);
-      else if (augmenter_)
-        augment_rows(rows, slot.inputs.data(), epoch);
+      if (slot.targets && !mixes(options_)) copy_rows(data_.targets, rows, slot.targets.data());
+      if (augmenter_ || data_.source)
+        make_rows(rows, slot);
       else
         copy_rows(data_.inputs, rows, slot.inputs.data());
-      if (options_.transform) transform_rows(rows, slot.inputs.data(), epoch);
+      if (options_.transform) transform_rows(rows, slot.inputs.data());
     } catch (...) {
       slot.error = std::current_exception();
     }
@@ -125,35 +146,76 @@ class Batches::Worker {
     }
   }
 
-  void augment_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
-    const size_t bytes = row_bytes(data_.inputs);
-    const auto images = data_.inputs.as<uint8_t>();
-    for (const uint32_t row : rows) {
-      augmenter_->apply(images.subspan(row * bytes, bytes), {reinterpret_cast<uint8_t*>(out), bytes}, key(row, epoch));
-      out += bytes;
+  void make_rows(std::span<const uint32_t> rows, Slot& slot) {
+    std::byte* out = slot.inputs.data();
+    for (size_t i = 0; i < rows.size(); ++i, out += input_bytes_) {
+      if (!data_.source && i + 1 < rows.size())
+        prefetch(data_.inputs.data() + rows[i + 1] * input_bytes_, input_bytes_);
+      if (!augmenter_) {
+        data_.source->vary(rows[i], random_key(key(rows[i]), vary_key), {out, input_bytes_}, target_bytes(slot, i));
+        continue;
+      }
+      make_row(rows[i], key(rows[i]), {out, input_bytes_});
+      if (mixes(options_)) mix_row(rows[i], {reinterpret_cast<uint8_t*>(out), input_bytes_}, target_row(slot, i));
     }
   }
 
-  void make_rows(std::span<const uint32_t> rows, Slot& slot, uint64_t epoch) {
-    const size_t bytes = row_bytes(slot.inputs), target_bytes = row_bytes(slot.targets);
-    for (size_t i = 0; i < rows.size(); ++i)
-      data_.source->vary(rows[i], random_key(key(rows[i], epoch), 4), slot.inputs.bytes().subspan(i * bytes, bytes),
-                         {slot.targets ? slot.targets.data() + i * target_bytes : nullptr, target_bytes});
+  // One row, augmented by a key.
+  void make_row(uint32_t row, uint64_t row_key, std::span<std::byte> out) {
+    const uint8_t* image = nullptr;
+    if (data_.source) {
+      data_.source->read(row, std::as_writable_bytes(std::span(made_)));
+      image = made_.data();
+    } else {
+      image = reinterpret_cast<const uint8_t*>(data_.inputs.data()) + row * input_bytes_;
+    }
+    augmenter_->apply({image, input_bytes_}, {reinterpret_cast<uint8_t*>(out.data()), out.size()}, row_key,
+                      is_mirrored(row));
   }
 
-  void transform_rows(std::span<const uint32_t> rows, std::byte* out, uint64_t epoch) {
-    const auto bytes = static_cast<size_t>(data_.row_type().bytes());
+  void mix_row(uint32_t row, std::span<uint8_t> image, std::span<float> target) {
+    const Shape shape = data_.row_type().shape;
+    const uint64_t row_key = key(row);
+    const Mixture mixture =
+        draw_mixture(*options_.augment, data_.size(), shape[0], shape[1], random_key(row_key, mixture_key));
+    std::ranges::fill(target, 0.0f);
+    const std::span<const int32_t> labels = data_.targets.as<int32_t>();
+    const auto partner = static_cast<uint32_t>(mixture.partner);
+    target[static_cast<size_t>(labels[row])] += static_cast<float>(mixture.part);
+    if (!mixture.mixed) return;
+    target[static_cast<size_t>(labels[partner])] += static_cast<float>(1 - mixture.part);
+    make_row(partner, random_key(row_key, partner_key), std::as_writable_bytes(std::span(other_)));
+    mix_images(mixture, other_, image, shape[1], shape.rank() == 3 ? shape[2] : 1);
+  }
+
+  static std::span<std::byte> target_bytes(Slot& slot, size_t i) {
+    const size_t bytes = row_bytes(slot.targets);
+    return bytes == 0 ? std::span<std::byte>() : slot.targets.bytes().subspan(i * bytes, bytes);
+  }
+
+  static std::span<float> target_row(Slot& slot, size_t i) {
+    const auto classes = static_cast<size_t>(slot.targets.shape()[1]);
+    return slot.targets.as<float>().subspan(i * classes, classes);
+  }
+
+  void transform_rows(std::span<const uint32_t> rows, std::byte* out) {
     for (const uint32_t row : rows) {
-      options_.transform({out, bytes}, random_key(key(row, epoch), 3));
-      out += bytes;
+      options_.transform({out, input_bytes_}, random_key(key(row), transform_key));
+      out += input_bytes_;
     }
   }
 
-  uint64_t key(uint32_t row, uint64_t epoch) const { return random_key(options_.seed, epoch, row); }
+  uint64_t key(uint32_t row) const { return random_key(options_.seed, epoch_, row); }
+
+  // Flips that alternate: half of the images begin with one.
+  bool is_mirrored(uint32_t row) const { return ((random_key(options_.seed, row, first_flip_key) + epoch_) & 1) != 0; }
 
   const Dataset& data_;
   const BatchOptions& options_;
   std::optional<Augmenter> augmenter_;
+  size_t input_bytes_;
+  uint64_t epoch_ = 0;
+  std::vector<uint8_t> made_, other_;  // a source's row before it is augmented, and the other image of a mixture
 };
 
 // The ring of slots between the data threads and the caller. Batch i lives in slot i modulo the size. Batches are
@@ -170,7 +232,7 @@ class Batches::Ring {
     slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
     for (Slot& slot : slots_) {
       slot.inputs = rows_of(data_.row_type(), std::min(rows, size));
-      slot.targets = like(data_.targets, std::min(rows, size));
+      if (data_.targets) slot.targets = rows_of(target_row_type(data_, options_.augment), std::min(rows, size));
     }
     workers_.reserve(static_cast<size_t>(options_.threads) + 1);
     workers_.emplace_back(data_, options_);  // the caller's

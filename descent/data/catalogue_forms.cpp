@@ -6,6 +6,7 @@
 
 #include "descent/base/error.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/cifar.h"
 
 namespace descent::data::catalogue {
 
@@ -126,6 +127,14 @@ Form scikit_diabetes(std::string data, std::string target, std::string header) {
           [header = std::move(header)](std::span<const std::string> contents, const DataFile& file) {
             return diabetes_table(gunzip(contents[0], 2 * file.bytes, "the table of patients"),
                                   gunzip(contents[1], 2 * file.bytes, "the column of progressions"), header);
+          }};
+}
+
+Form cifar10_sheet(std::string sheet, std::string labels, int64_t first_label) {
+  return {{std::move(sheet), std::move(labels)},
+          [first_label](std::span<const std::string> contents, const DataFile& file) {
+            return cifar10_from_sheet(std::as_bytes(std::span(contents[0])), contents[1], first_label,
+                                      file.name + "'s PNG sheet");
           }};
 }
 

@@ -3,6 +3,7 @@
 
 #include "descent/base/error.h"
 #include "descent/data/catalogue.h"
+#include "descent/data/cifar.h"
 #include "descent/data/idx.h"
 #include "descent/io/atomic_file.h"
 
@@ -75,7 +76,9 @@ Splits load(std::string_view name, const Division& division, const Options& opti
   const Entry& entry = find(name);
   if (entry.kind == Kind::table) return load_encoded(name, division, options).splits;
   const fs::path directory = get(name, options);
-  Splits splits{images(entry, directory, "train"), {}, images(entry, directory, "t10k")};
+  Splits splits = holds_cifar10(directory)
+                      ? read_cifar10(directory)
+                      : Splits{images(entry, directory, "train"), {}, images(entry, directory, "t10k")};
   if (division.validation > 0) hold_out_validation(splits, division.validation, division.seed);
   return splits;
 }

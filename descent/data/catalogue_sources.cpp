@@ -108,11 +108,11 @@ std::string host(std::string_view address) {
                                            : address.substr(begin + 2, address.find('/', begin + 2) - begin - 2));
 }
 
-void fetch(const Job& job, const Remote& remote, const DataFile& file, const fs::path& folder) {
+void fetch(const Job& job, const Remote& remote, int64_t most_bytes, const fs::path& folder) {
   Download wanted{remote.addresses,
                   folder / remote.input,
                   remote.sha256,
-                  4 * file.bytes + (1 << 20),
+                  most_bytes,
                   connect_seconds(remote.addresses.size()),
                   10,
                   {}};
@@ -125,19 +125,42 @@ void fetch_all(const Job& job, const fs::path& folder) {
     const std::vector<Remote>& remotes = job.supply.files[i].remotes;
     if (remotes.empty()) fail("none is known");
     job.say(fmt::format("asking {} for {}", host(remotes[0].addresses.at(0)), job.file(i).name));
-    for (const Remote& remote : remotes) fetch(job, remote, job.file(i), folder);
+    for (const Remote& remote : remotes) fetch(job, remote, 4 * job.file(i).bytes + (1 << 20), folder);
   }
+}
+
+void from_pack(const Job& job, const fs::path& pack) {
+  const Staging staging(job);
+  job.say("unpacking " + pack.string());
+  run({"tar", "-xf", fs::absolute(pack).string(), "--no-same-owner"}, staging.path(), 600);
+  std::string why = adopt(job, staging.path());
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(staging.path()))
+    if (!why.empty() && entry.is_directory()) why = adopt(job, entry.path());
+  if (!why.empty()) fail(fmt::format("{} does not hold the files, or not the right ones", pack.string()));
+}
+
+void fetch_archive(const Job& job, const fs::path& folder) {
+  const RemoteArchive& archive = job.supply.archive;
+  job.say(
+      fmt::format("asking {} for {} ({} MB)", host(archive.addresses.at(0)), archive.name, archive.bytes / 1'000'000));
+  fetch(job, {archive.name, archive.sha256, archive.addresses}, archive.bytes, folder);
 }
 
 // What a broken download brought stays, to be gone on from another time.
 void from_addresses(const Job& job) {
   const fs::path folder = job.cache / ".download";
+  const bool packed = !job.supply.archive.addresses.empty();
   fs::create_directories(folder);
   try {
-    fetch_all(job, folder);
+    packed ? fetch_archive(job, folder) : fetch_all(job, folder);
   } catch (...) {
     if (fs::is_empty(folder)) fs::remove(folder);
     throw;
+  }
+  if (packed) {
+    from_pack(job, folder / job.supply.archive.name);
+    fs::remove_all(folder);
+    return;
   }
   const std::string why = adopt(job, folder);
   fs::remove_all(folder);  // also if it is of no use: all of it came whole
@@ -219,16 +242,6 @@ void from_packages(const Job& job) {
     }
   }
   fail(reasons.empty() ? "none holds it" : join(reasons, "; "));
-}
-
-void from_pack(const Job& job, const fs::path& pack) {
-  const Staging staging(job);
-  job.say("unpacking " + pack.string());
-  run({"tar", "-xf", fs::absolute(pack).string(), "--no-same-owner"}, staging.path(), 600);
-  std::string why = adopt(job, staging.path());
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(staging.path()))
-    if (!why.empty() && entry.is_directory()) why = adopt(job, entry.path());
-  if (!why.empty()) fail(fmt::format("{} does not hold the files, or not the right ones", pack.string()));
 }
 
 // The folders of the local one that exist, itself first.

@@ -17,6 +17,14 @@ struct Form {
   std::function<std::string(std::span<const std::string> contents, const DataFile& file)> make;
 };
 
+// An archive (as tar unpacks it) that can be downloaded and holds the inputs of all files.
+struct RemoteArchive {
+  std::string name;
+  int64_t bytes = 0;
+  std::string sha256;
+  std::vector<std::string> addresses;
+};
+
 // An input that can be downloaded.
 struct Remote {
   std::string input;
@@ -42,6 +50,7 @@ struct Supply {
   std::vector<Package> packages;
   std::vector<std::string> folders;  // of a local folder, where the inputs may lie
   std::string pack;                  // of a local folder, an archive that holds the inputs
+  RemoteArchive archive = {};        // instead of the files' own remotes; no addresses: none
 };
 
 const std::vector<Supply>& supplies();
@@ -67,5 +76,8 @@ Form scikit_table(std::string input, std::string header, std::vector<std::string
 Form scikit_digits(std::string input, std::string header);
 Form scikit_diabetes(std::string data, std::string target, std::string header);
 Form other_header(std::string input, std::string header);
+
+// CIFAR-10's binary file from a PNG sheet and a JSON list of labels, which this sheet's begin at `first_label` of.
+Form cifar10_sheet(std::string sheet, std::string labels, int64_t first_label);
 
 }  // namespace descent::data::catalogue

@@ -56,6 +56,14 @@ Array read_to_array(const std::string& path) {
   }
 }
 
+void read_fully(const io::Descriptor& file, const std::string& path, std::span<std::byte> into) {
+  while (!into.empty()) {
+    const size_t count = read_some(file, path, into);
+    if (count == 0) fail(text(path, ": the file ended while it was read"));
+    into = into.subspan(count);
+  }
+}
+
 std::optional<int64_t> checked_bytes(std::span<const int64_t> sizes, int64_t element_bytes) {
   int64_t product = element_bytes;
   bool empty = false;

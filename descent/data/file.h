@@ -7,6 +7,7 @@
 #include <string>
 
 #include "descent/core/array.h"
+#include "descent/io/atomic_file.h"
 
 namespace descent::data {
 
@@ -16,6 +17,9 @@ inline constexpr int64_t max_inflation = 1032;
 
 // The whole of a file or pipe as u8 [bytes], in large pages where it is large; fails naming it and the system's reason.
 Array read_to_array(const std::string& path);
+
+// Fills `into` from where the file stands; fails naming it if it ends before.
+void read_fully(const io::Descriptor& file, const std::string& path, std::span<std::byte> into);
 
 // sizes[0] * sizes[1] * ... * element_bytes, or nothing if a size is negative or the product of the sizes (zeros left
 // out, so that strides fit too) leaves 63 bits.

@@ -7,8 +7,10 @@
 
 #include "descent/base/text.h"
 #include "descent/data/catalogue.h"
+#include "descent/data/cifar.h"
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
+#include "descent/data/image_folder.h"
 #include "descent/data/npz.h"
 #include "descent/tasks/go.h"
 
@@ -25,6 +27,7 @@ Type Preprocess::batch(int64_t rows) const {
 
 std::string Preprocess::to_json() const {
   Json out{{"input", {{"dtype", to_text(input.dtype)}, {"shape", input.shape.to_vector()}}}, {"classes", classes}};
+  if (fit) out["fit"] = std::string(data::to_text(*fit));
   if (normalizer) out["normalizer"] = Json::parse(normalizer->to_json());
   if (encoder) out["encoder"] = Json::parse(encoder->to_json());
   return out.dump(1) + "\n";
@@ -41,6 +44,7 @@ Preprocess Preprocess::from_json(const std::string& stored) {
                        std::ranges::all_of(sizes, [](int64_t size) { return size > 0 && size < (int64_t{1} << 31); });
     if (!sound) fail("the stored preprocessing has an impossible input type");
     out.input = {*dtype, Shape(sizes)};
+    if (in.contains("fit")) out.fit = data::fit_mode_from_text(in.at("fit").get<std::string>());
     if (in.contains("normalizer")) out.normalizer = data::Normalizer::from_json(in.at("normalizer").dump());
     if (in.contains("encoder")) out.encoder = data::TableEncoder::from_json(in.at("encoder").dump());
     return out;
@@ -71,7 +75,18 @@ data::Normalizer fit_features(const Array& inputs) {
   return out;
 }
 
-std::optional<data::Normalizer> fit_normalizer(const Array& inputs) {
+// Rows that are made when they are wanted speak through some of them, spread evenly.
+Array rows_to_fit(const data::Dataset& training) {
+  if (!training.source) return training.inputs;
+  constexpr int64_t most = 2000;
+  const int64_t count = std::min(most, training.size());
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < count; ++i) rows.push_back(i * training.size() / count);
+  return training.select(rows).read_inputs(0, count);
+}
+
+std::optional<data::Normalizer> fit_normalizer(const data::Dataset& training) {
+  const Array inputs = rows_to_fit(training);
   if (is_image(inputs)) return data::Normalizer::fit(inputs);
   if (inputs.shape().rank() == 2 && inputs.dtype() == DType::f32) return fit_features(inputs);
   return std::nullopt;
@@ -90,7 +105,7 @@ Examples of_arrays(const Recipe& recipe, data::Splits splits) {
     data::hold_out_validation(splits, parts.validation, recipe.seed());
   }
   Examples out{std::move(splits), {}};
-  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train.inputs);
+  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train);
   return out;
 }
 
@@ -117,6 +132,33 @@ data::Dataset idx_part(const fs::path& folder, const std::string& part) {
                         data::numbered_classes(static_cast<int64_t>(largest) + 1), plain_or_packed(labels));
 }
 
+// Numbers that the recipe leaves to the images.
+data::ImageSize size_for(const Recipe& recipe, const data::ImageList& list) {
+  data::ImageSize out{recipe.data.integer("height"), recipe.data.integer("width"), recipe.data.integer("channels"),
+                      data::fit_mode_from_text(recipe.data.word("fit"))};
+  if (out.channels == 2)
+    throw UsageError(recipe.data.at("channels"), "[data]: 'channels' must be 1 for grey or 3 for colour, got 2");
+  if (out.height == 0 || out.width == 0 || out.channels == 0) {
+    const data::ImageFacts facts = data::image_facts(list);
+    constexpr int64_t least = 8, most = 64;
+    const int64_t side = std::clamp(facts.side, least, most);
+    if (out.height == 0) out.height = out.width == 0 ? side : out.width;
+    if (out.width == 0) out.width = out.height;
+    if (out.channels == 0) out.channels = facts.grey ? 1 : 3;
+  }
+  return out;
+}
+
+Examples of_images(const Recipe& recipe, const std::string& path) {
+  data::ImageList list = data::list_images(recipe.base / path);
+  data::divide_images(list, fractions(recipe), recipe.seed());
+  const data::ImageSize size = size_for(recipe, list);
+  Examples out{data::load_images(list, size, recipe.data.integer("memory") << 20), {}};
+  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train);
+  out.preprocess.fit = size.fit;
+  return out;
+}
+
 // A source of examples, by its key in [data].
 struct Source {
   std::string_view key;
@@ -129,7 +171,7 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
   Examples out{data::catalogue::load(name, division), {}};
-  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train.inputs);
+  if (recipe.data.flag("normalize")) out.preprocess.normalizer = fit_normalizer(out.splits.train);
   return out;
 }
 
@@ -145,6 +187,9 @@ constexpr Source sources[] = {
      [](const Recipe& recipe, const std::string& path) {
        return of_arrays(recipe, {idx_part(recipe.base / path, "train"), {}, idx_part(recipe.base / path, "t10k")});
      }},
+    {"cifar", [](const Recipe& recipe,
+                 const std::string& path) { return of_arrays(recipe, data::read_cifar10(recipe.base / path)); }},
+    {"images", of_images},
     {"go", load_go_examples},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
@@ -175,11 +220,48 @@ Examples load_examples(const Recipe& recipe) {
   throw UsageError(recipe.data.at(), "[data] names no data");
 }
 
+data::ImageSize image_size(const Preprocess& preprocess) {
+  const Shape& shape = preprocess.input.shape;
+  if (preprocess.input.dtype != DType::u8 || shape.rank() < 2 || shape.rank() > 3)
+    fail(text("the run takes ", preprocess.input, ", which are no images"));
+  const bool grey = shape.rank() == 2 || shape[2] == 1;
+  return {shape[0], shape[1], grey ? 1 : shape[2],
+          preprocess.fit.value_or(grey ? data::FitMode::stretch : data::FitMode::crop)};
+}
+
+namespace {
+
+// The run's own classes, by name; a folder need not have all.
+data::Dataset labelled_like(const Preprocess& preprocess, data::Dataset data, const std::string& path) {
+  for (int32_t& label : data.targets.as<int32_t>()) {
+    const std::string& name = data.classes[static_cast<size_t>(label)];
+    const auto at = std::ranges::find(preprocess.classes, name);
+    if (at == preprocess.classes.end())
+      fail(text(path, ": the run knows no class '", name, "'", did_you_mean(name, preprocess.classes)));
+    label = static_cast<int32_t>(at - preprocess.classes.begin());
+  }
+  data.classes = preprocess.classes;
+  return data;
+}
+
+data::Dataset images_like(const Preprocess& preprocess, const std::string& path) {
+  const data::ImageList list = data::list_images(path);
+  constexpr int64_t memory = int64_t{1} << 32;
+  const data::ImageFiles& files = list.test.size() > 0 ? list.test : list.train;
+  return labelled_like(preprocess, data::load_images(list, files, image_size(preprocess), memory), path);
+}
+
+}  // namespace
+
 data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& task, const std::string& path) {
   if (!fs::exists(path)) throw UsageError(text("there is no file or folder ", path, " to evaluate on"));
   if (preprocess.encoder) return preprocess.encoder->encode(data::read_csv(path, preprocess.encoder->reading()));
   data::Dataset out;
-  if (fs::is_directory(path)) {
+  if (task.classes && (data::holds_images(path) || path.ends_with(".csv"))) return images_like(preprocess, path);
+  if (data::holds_cifar10(path)) {
+    data::Splits splits = data::read_cifar10(path);
+    out = splits.test.size() > 0 ? splits.test : splits.train;
+  } else if (fs::is_directory(path)) {
     out = idx_part(path, "t10k");
   } else {
     data::Splits splits = data::read_npz_dataset(path);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "descent/data/dataset.h"
+#include "descent/data/image.h"
 #include "descent/data/normalizer.h"
 #include "descent/data/table_encoder.h"
 #include "descent/tasks/recipe.h"
@@ -19,6 +20,7 @@ struct Preprocess {
   std::optional<data::TableEncoder> encoder = {};   // of tables: applied to rows before the net
   std::vector<std::string> classes = {};            // their names; empty for numbers
   Type input = {};                                  // of one example
+  std::optional<data::FitMode> fit = {};            // of images of any size: how they are brought to the input's
 
   // The type of a batch.
   Type batch(int64_t rows) const;
@@ -35,8 +37,11 @@ struct Examples {
 // Fails in one sentence naming the file, or the recipe's line.
 Examples load_examples(const Recipe& recipe);
 
-// Examples in a file (CSV, NPZ) or a folder of idx files, for judging a run: encoded as its own were. Of what has
-// parts, the test part.
+// How images are brought to the input's type; fails if that is no image's.
+data::ImageSize image_size(const Preprocess& preprocess);
+
+// Examples in a file (CSV, NPZ) or a folder (of idx files, of CIFAR-10's, of class folders with images), for judging a
+// run: encoded as its own were. Of what has parts, the test part.
 data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& task, const std::string& path);
 
 }  // namespace descent::tasks

@@ -8,6 +8,7 @@
 
 #include "descent/data/csv.h"
 #include "descent/data/table_encoder.h"
+#include "descent/tasks/toml_text.h"
 
 namespace descent::tasks {
 
@@ -29,21 +30,6 @@ Facts facts_of(const std::string& path, const std::string& target) {
           .outputs = encoder.is_classification() ? static_cast<int64_t>(encoder.target().classes.size()) : 1,
           .classify = encoder.is_classification()};
 }
-
-// A TOML basic string.
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
-    else
-      out += c;
-  }
-  return out + "\"";
-}
-
-int64_t power_of_two(double value) { return int64_t{1} << std::lround(std::log2(std::max(1.0, value))); }
 
 // How large and how long: enough steps for small tables, not too many for large ones.
 struct Size {

@@ -7,7 +7,6 @@
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
 #include "descent/data/image.h"
-#include "descent/data/png.h"
 
 namespace descent::tasks {
 
@@ -40,17 +39,16 @@ bool reads_digits(const Preprocess& preprocess) {
   return preprocess.input == Type{DType::u8, {28, 28}} && preprocess.classes == data::numbered_classes(10);
 }
 
-Array prepared(const Preprocess& preprocess, const Array& image, const std::string& source) {
-  if (reads_digits(preprocess)) return data::image_to_digit(image, source);
-  const Shape& wanted = preprocess.input.shape;
-  const Array base = wanted.rank() == 2 ? data::to_grey(image) : image;
-  return data::resized(base, wanted[0], wanted[1]);
+Array prepared(const Preprocess& preprocess, const std::string& source) {
+  if (reads_digits(preprocess)) return data::image_to_digit(data::read_image(source), source);
+  const data::ImageSize size = image_size(preprocess);
+  return data::fitted(data::read_image(source, size.enough()), size).reshaped(preprocess.input.shape);
 }
 
 Array read_image(const Preprocess& preprocess, const std::string& source) {
   if (const auto item = data::item_address(source); item && !fs::exists(source)) return data::read_idx_item(*item);
   if (!fs::exists(source)) fail(text("there is no image ", source, " (and it is no FILE:NUMBER of an idx file)"));
-  return prepared(preprocess, data::read_png(source), source);
+  return prepared(preprocess, source);
 }
 
 Prediction predict_image(const Run& run, const std::string& source) {

@@ -17,10 +17,11 @@ using nn::Settings, nn::SettingRule;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-// A setting of a section, and what numbers it may be: low <= value, and value < beyond.
+// A setting of a section, and what numbers it may be: low <= value < beyond.
 struct Setting {
   SettingRule rule;
   double low = 0, beyond = infinity;
+  bool closed = false;  // `beyond` itself may be, too
 };
 
 const std::vector<Setting>& data_settings() {
@@ -29,6 +30,9 @@ const std::vector<Setting>& data_settings() {
       {{"csv", "", "a CSV file"}},
       {{"npz", "", "an NPZ file with x and y, or x_train, y_train and so on"}},
       {{"idx", "", "a folder with idx files called as MNIST's"}},
+      {{"cifar", "", "a folder with CIFAR-10's binary files"}},
+      {{"images", "",
+        "a folder with a folder of PNG or JPEG images for each class, or a CSV file of paths and labels"}},
       {{"table", "", "a table written here, as CSV text"}},
       {{"go", "", "games of Go: folders, archives or SGF files, parted by commas"}},
       {{"board", int64_t{19}, "lines of the board; games of `go` on others are left out"}, 2, 26},
@@ -37,7 +41,12 @@ const std::vector<Setting>& data_settings() {
       {{"ignore", std::vector<Settings>{}, "columns that are not looked at"}},
       {{"validation", 0.1, "the part of the training rows that each epoch is judged by"}, 0, 1},
       {{"test", 0.2, "the part of all rows kept for the end, where the data have no test part"}, 0, 1},
-      {{"normalize", true, "images get mean 0 and deviation 1, as learnt on the training part"}}};
+      {{"normalize", true, "images get mean 0 and deviation 1, as learnt on the training part"}},
+      {{"height", int64_t{0}, "pixels that `images` are fitted to; 0: as they suggest, at most 64"}, 0, 4097},
+      {{"width", int64_t{0}, "likewise"}, 0, 4097},
+      {{"channels", int64_t{0}, "of `images`: 1 for grey, 3 for colour; 0: as they are"}, 0, 4},
+      {{"fit", "crop", "how `images` of another shape are fitted: crop, pad or stretch"}},
+      {{"memory", int64_t{4096}, "MB; `images` that take more are decoded anew for each batch"}}};
   return all;
 }
 
@@ -66,9 +75,25 @@ const std::vector<Setting>& train_settings() {
 
 const std::vector<Setting>& augment_settings() {
   static const std::vector<Setting> all{
-      {{"shift", 0.0, "pixels along each axis, at most"}},       {{"rotate", 0.0, "degrees either way, at most"}},
-      {{"scale", 0.0, "part of the size, at most"}, 0, 1},       {{"shear", 0.0, "degrees, at most"}, 0, 60},
-      {{"elastic_alpha", 0.0, "strength of the elastic field"}}, {{"elastic_sigma", 4.0, "its smoothness in pixels"}}};
+      {{"shift", 0.0, "pixels along each axis, at most"}},
+      {{"rotate", 0.0, "degrees either way, at most"}, 0, 360, true},
+      {{"scale", 0.0, "part of the size, at most"}, 0, 1},
+      {{"shear", 0.0, "degrees, at most"}, 0, 60},
+      {{"elastic_alpha", 0.0, "strength of the elastic field"}},
+      {{"elastic_sigma", 4.0, "its smoothness in pixels"}},
+      {{"background", int64_t{0}, "what shows beyond the edge and in holes, 0 to 255"}, 0, 256},
+      {{"flip", "none", "left and right change places: none, random, or alternating from epoch to epoch"}},
+      {{"translate", int64_t{0}, "whole pixels along each axis, at most: the random crop of a padded image"}},
+      {{"padding", "zero", "what translate leaves: zero (the background), reflect or edge"}},
+      {{"zoom", 0.0, "part of the area, at most, that a window which fills the image leaves out"}, 0, 1},
+      {{"brightness", 0.0, "part of it, at most"}, 0, 1, true},
+      {{"contrast", 0.0, "part of it, at most"}, 0, 1, true},
+      {{"saturation", 0.0, "part of it, at most"}, 0, 1, true},
+      {{"hue", 0.0, "part of the circle of colours either way, at most"}, 0, 0.5, true},
+      {{"cutout", int64_t{0}, "the side of a square hole in pixels"}},
+      {{"mixup", 0.0, "both parameters of the beta distribution of a mixture's parts; 0: none"}},
+      {{"cutmix", 0.0, "likewise, of the area of a box of another image"}},
+      {{"mix_part", 1.0, "the part of the images that are mixed"}, 0, 1, true}};
   return all;
 }
 
@@ -94,9 +119,11 @@ void check_ranges(const Settings& given, const std::vector<Setting>& settings, c
     const Settings::Value& fallback = setting.rule.fallback;
     if (!std::holds_alternative<double>(fallback) && !std::holds_alternative<int64_t>(fallback)) continue;
     const double value = given.number(setting.rule.name);
-    if (value >= setting.low && value < setting.beyond && value < infinity) continue;
+    const bool below = setting.closed ? value <= setting.beyond : value < setting.beyond;
+    if (value >= setting.low && below && value < infinity) continue;
     const bool whole = std::holds_alternative<int64_t>(fallback);
     const std::string most = setting.beyond == infinity ? ""
+                             : setting.closed           ? text(" and at most ", setting.beyond)
                              : whole                    ? text(" and at most ", setting.beyond - 1)
                                                         : text(" and below ", setting.beyond);
     throw UsageError(given.at(setting.rule.name),
@@ -139,11 +166,30 @@ void fill(Settings& section, std::string_view kind) {
   if (!section.has("kind")) section.set("kind", std::string(kind), section.at());
 }
 
-void check_precision(const Recipe& recipe) {
-  const std::vector<std::string> known{"auto", "f32", "bf16"};
-  const std::string& word = recipe.train.word("precision");
-  if (std::ranges::find(known, word) == known.end())
-    nn::fail_unknown_kind(recipe.train.at("precision"), "precision", word, known);
+void check_word(const Settings& section, std::string_view name, const std::vector<std::string>& known) {
+  const std::string& word = section.word(name);
+  if (std::ranges::find(known, word) == known.end()) nn::fail_unknown_kind(section.at(name), name, word, known);
+}
+
+void check_words(const Recipe& recipe) {
+  check_word(recipe.train, "precision", {"auto", "f32", "bf16"});
+  check_word(recipe.data, "fit", {"crop", "pad", "stretch"});
+  check_word(recipe.augment, "flip", {"none", "random", "alternating"});
+  check_word(recipe.augment, "padding", {"zero", "reflect", "edge"});
+}
+
+// Mixtures have parts of classes as targets.
+void check_mixtures(const Recipe& recipe, const TaskKind& task) {
+  const auto wanted = [&](std::string_view key) { return recipe.augment.number(key) > 0; };
+  if (!wanted("mixup") && !wanted("cutmix")) return;
+  const std::string key = wanted("mixup") ? "mixup" : "cutmix";
+  const std::string& loss = recipe.loss.word("kind");
+  if (!task.classes)
+    throw UsageError(recipe.augment.at(key),
+                     text("[augment]: '", key, "' mixes classes, and the task '", task.name, "' has none"));
+  if (loss == nn::Hinge::name || loss == nn::Perceptron::name)
+    throw UsageError(recipe.augment.at(key), text("[augment]: '", key, "' makes parts of classes, and the loss '", loss,
+                                                  "' takes whole ones; did you mean 'cross_entropy'?"));
 }
 
 void check_loss(const Recipe& recipe, const TaskKind& task) {
@@ -155,7 +201,7 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "go", "table"};
+  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "go", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);
@@ -190,7 +236,8 @@ void check(const Recipe& recipe) {
   check_loss(recipe, find_task(recipe.task));
   recipe.make_optimizer();
   schedule_of(recipe)({});
-  check_precision(recipe);
+  check_words(recipe);
+  check_mixtures(recipe, find_task(recipe.task));
   check_source(recipe);
 }
 
@@ -235,6 +282,32 @@ std::vector<std::string> Recipe::ignored_columns() const {
   return out;
 }
 
+namespace {
+
+data::AugmentOptions augment_options(const Settings& augment) {
+  return {.shift = augment.number("shift"),
+          .rotate = augment.number("rotate"),
+          .scale = augment.number("scale"),
+          .shear = augment.number("shear"),
+          .elastic_alpha = augment.number("elastic_alpha"),
+          .elastic_sigma = augment.number("elastic_sigma"),
+          .background = static_cast<uint8_t>(augment.integer("background")),
+          .flip = data::flip_from_text(augment.word("flip")),
+          .translate = augment.integer("translate"),
+          .padding = data::padding_from_text(augment.word("padding")),
+          .zoom = augment.number("zoom"),
+          .brightness = augment.number("brightness"),
+          .contrast = augment.number("contrast"),
+          .saturation = augment.number("saturation"),
+          .hue = augment.number("hue"),
+          .cutout = augment.integer("cutout"),
+          .mixup = augment.number("mixup"),
+          .cutmix = augment.number("cutmix"),
+          .mix_part = augment.number("mix_part")};
+}
+
+}  // namespace
+
 train::FitOptions Recipe::fit_options() const {
   train::FitOptions out;
   out.epochs = train.integer("epochs");
@@ -248,13 +321,7 @@ train::FitOptions Recipe::fit_options() const {
   out.monitor = train.word("monitor");
   out.patience = train.integer("patience");
   out.keep_best = train.flag("keep_best");
-  const data::AugmentOptions distort{.shift = augment.number("shift"),
-                                     .rotate = augment.number("rotate"),
-                                     .scale = augment.number("scale"),
-                                     .shear = augment.number("shear"),
-                                     .elastic_alpha = augment.number("elastic_alpha"),
-                                     .elastic_sigma = augment.number("elastic_sigma")};
-  if (distort.any()) out.augment = distort;
+  if (const data::AugmentOptions changes = augment_options(augment); changes.any()) out.augment = changes;
   out.data_threads = static_cast<int>(train.integer("data_threads"));
   out.drop_last = train.flag("drop_last");
   out.top_k = train.integer("top_k");

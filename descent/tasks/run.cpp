@@ -72,8 +72,8 @@ Json to_json(const train::Figures& figures) {
   return out;
 }
 
-train::Figures judge(train::Evaluator& evaluator, const data::Dataset& part) {
-  return part.size() > 0 && part.targets ? evaluator(part).figures : train::Figures{};
+train::Evaluation judge(train::Evaluator& evaluator, const data::Dataset& part) {
+  return part.size() > 0 && part.targets ? evaluator(part) : train::Evaluation{};
 }
 
 void write_results(const RunResult& result, const nn::Module& net) {
@@ -97,9 +97,12 @@ RunResult train_run(const Recipe& recipe, const RunOptions& options) {
   result.report = trainer.fit(experiment.splits.train, fit);
   if (result.report.outcome == train::Outcome::interrupted) return result;
   train::Evaluator evaluator(*experiment.net, experiment.loss, experiment.evaluate_options());
-  result.train = judge(evaluator, experiment.splits.train);
-  result.validation = judge(evaluator, experiment.splits.validation);
-  result.test = judge(evaluator, experiment.splits.test);
+  result.train = judge(evaluator, experiment.splits.train).figures;
+  result.validation = judge(evaluator, experiment.splits.validation).figures;
+  const train::Evaluation test = judge(evaluator, experiment.splits.test);
+  result.test = test.figures;
+  result.confusion = test.confusion;
+  result.classes = experiment.preprocess.classes;
   if (const std::string note = separability_note(experiment, result.train); !note.empty()) result.notes.push_back(note);
   write_results(result, *experiment.net);
   return result;

@@ -48,6 +48,8 @@ struct RunResult {
   train::Report report = {};
   // Of the weights that the run ended with; empty without that part, and where it was interrupted.
   train::Figures train = {}, validation = {}, test = {};
+  std::optional<train::ConfusionMatrix> confusion = {};  // of the test part, of a classification
+  std::vector<std::string> classes = {};                 // their names
   std::vector<std::string> notes = {};  // what else is worth saying: that no line separates two classes ...
 
   std::string to_json() const;

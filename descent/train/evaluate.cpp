@@ -19,6 +19,12 @@ void for_batches(int64_t rows, int64_t batch_size, Visit visit) {
   for (int64_t begin = 0; begin < rows; begin += batch_size) visit(begin, std::min(rows, begin + batch_size));
 }
 
+// Rows that are made when they are wanted are not small.
+int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
+  constexpr int64_t most_made = 256;
+  return data.source ? std::min(most_made, options.batch_size) : options.batch_size;
+}
+
 int64_t class_count(const data::Dataset& data) {
   if (!data.classes.empty()) return static_cast<int64_t>(data.classes.size());
   const auto labels = data.targets.as<int32_t>();
@@ -47,7 +53,7 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   RegressionMetrics numbers(options_.unit);
   ValueMetrics values;
   double loss = 0;
-  for_batches(data.size(), options_.batch_size, [&](int64_t begin, int64_t end) {
+  for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);

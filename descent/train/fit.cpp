@@ -49,8 +49,17 @@ data::BatchOptions batch_options(const FitOptions& options) {
           .threads = options.data_threads};
 }
 
-const FitOptions& checked(const data::Dataset& training, const FitOptions& options) {
+// Mixtures have parts of classes as targets.
+void check_mixtures(const nn::Loss& loss, const FitOptions& options) {
+  const bool signs = loss.name() == nn::Hinge::name || loss.name() == nn::Perceptron::name;
+  if (signs && options.augment && options.augment->mixes())
+    throw UsageError(text("fit: the loss '", loss.name(), "' takes labels only, but mixup and cutmix make parts of ",
+                          "classes; did you mean '", nn::CrossEntropy::name, "'?"));
+}
+
+const FitOptions& checked(const data::Dataset& training, const nn::Loss& loss, const FitOptions& options) {
   check(training, options);
+  check_mixtures(loss, options);
   return options;
 }
 
@@ -78,12 +87,13 @@ Figures Tally::figures(bool classes) const {
 Fit::Fit(nn::Module& net, const nn::Loss& loss, optim::Optimizer optimizer, const data::Dataset& training,
          const FitOptions& options)
     : net_(net),
-      options_(checked(training, options)),
+      options_(checked(training, loss, options)),
       step_(net, loss, std::move(optimizer), step_options_of(options)),
       batches_(training, batch_options(options)),
       evaluator_(net, loss, {options.precision, 2000, options.unit, options.top_k, options.seed}),
       stopping_(monitored(loss, options), options.patience),
-      files_(options.directory) {
+      files_(options.directory),
+      counts_correct_(step_.counts_correct(data::target_row_type(training, options.augment))) {
   const int64_t per_epoch = batches_.batches_per_epoch();
   if (options.schedule) schedule_ = options.schedule({options.epochs * per_epoch, per_epoch});
   report_.seed = options.seed;
@@ -164,7 +174,7 @@ void Fit::write_record(const StepRecord& record) {
 
 void Fit::finish_epoch() {
   EpochFigures epoch{.epoch = at_.epoch + 1};
-  epoch.train = tally_.figures(batches_.data().targets.dtype() == DType::i32);
+  epoch.train = tally_.figures(counts_correct_);
   epoch.learning_rate = step_.optimizer().learning_rate();
   epoch.validation = validate(epoch.epoch, epoch.best);
   epoch.seconds = seconds_before_ + seconds_between(begin_, Clock::now());
@@ -240,7 +250,7 @@ Moment Fit::moment() const {
   Moment out{.epoch = at_.epoch, .epochs = options_.epochs, .batch = at_.batch, .step = at_.step};
   out.batches = batches_.batches_per_epoch();
   out.loss = tally_.rows > 0 ? tally_.loss / tally_.rows : 0;
-  if (batches_.data().targets.dtype() == DType::i32 && tally_.rows > 0) out.accuracy = tally_.correct / tally_.rows;
+  if (counts_correct_ && tally_.rows > 0) out.accuracy = tally_.correct / tally_.rows;
   out.learning_rate = step_.learning_rate();
   const double elapsed = seconds_between(begin_, Clock::now());
   const auto steps = static_cast<double>(at_.step - steps_before_);

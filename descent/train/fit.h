@@ -67,6 +67,7 @@ class Fit {
   EarlyStopping stopping_;
   RunFiles files_;
   HealthWatch health_;
+  bool counts_correct_;  // steps tell how many were right
 
   Position at_;
   Tally tally_;

@@ -6,6 +6,12 @@
 
 namespace descent::train {
 
+namespace {
+
+Type row_type(const Type& batch) { return {batch.dtype, batch.shape.without(0)}; }
+
+}  // namespace
+
 Tensor correct_count(Tensor outputs, Tensor targets, double threshold) {
   if (targets.dtype() != DType::i32) return {};
   const Choice choice = choice_of(outputs, targets);
@@ -29,6 +35,11 @@ TrainingStep::TrainingStep(nn::Module& net, nn::Loss loss, optim::Optimizer opti
   if (options.average > 0) average_.emplace(options.average);
 }
 
+bool TrainingStep::counts_correct(const Type& target_row) const {
+  if (target_row.dtype == DType::i32) return true;
+  return loss_.name() == nn::CrossEntropy::name && target_row.shape.rank() == 1;
+}
+
 // Results: loss, correct (or the loss again); recorded: the gradients' norm, two numbers a parameter, one a ReLU.
 Tensors TrainingStep::trace(nn::Pass& pass, std::span<const Tensor> in, bool recorded) {
   const Tensor outputs = net_(in[0], pass);
@@ -39,7 +50,8 @@ Tensors TrainingStep::trace(nn::Pass& pass, std::span<const Tensor> in, bool rec
                                                       .gradient_norm = recorded,
                                                       .per_parameter = recorded});
   if (average_) average_->update(pass);
-  const Tensor correct = correct_count(outputs, in[1], class_threshold(loss_));
+  const bool mixed = in[1].dtype() != DType::i32 && in[1].rank() > 0 && counts_correct(row_type(in[1].type()));
+  const Tensor correct = correct_count(outputs, mixed ? argmax(in[1]) : in[1], class_threshold(loss_));
   Tensors results{loss, correct ? correct : loss};
   if (!recorded) return results;
   parameter_names_.clear();
@@ -77,20 +89,19 @@ nn::Function::Traced TrainingStep::traced(const Type& inputs, const Type& target
 
 namespace {
 
-StepResult result_of(std::span<const Array> results, const data::Batch& batch) {
-  const bool labels = batch.targets.dtype() == DType::i32;
-  return {results[0].item(), labels ? results[1].item() : 0};
+StepResult result_of(std::span<const Array> results, bool counted) {
+  return {results[0].item(), counted ? results[1].item() : 0};
 }
 
 }  // namespace
 
 StepResult TrainingStep::run(const data::Batch& batch) {
-  return result_of(plain_({batch.inputs, batch.targets}), batch);
+  return result_of(plain_({batch.inputs, batch.targets}), counts_correct(row_type(batch.targets.type())));
 }
 
 StepRecord TrainingStep::run_recorded(const data::Batch& batch) {
   const std::span<const Array> results = recorded_({batch.inputs, batch.targets});
-  StepRecord record{result_of(results, batch), results[2].item(), {}, {}};
+  StepRecord record{result_of(results, counts_correct(row_type(batch.targets.type()))), results[2].item(), {}, {}};
   size_t next = 3;
   for (const std::string& name : parameter_names_) {
     record.parameters.push_back({name, results[next].item(), results[next + 1].item()});

@@ -56,6 +56,10 @@ class TrainingStep {
   // Compiles for batches like this one; makes the net's parameters and the optimiser's moments if they are not there.
   void prepare(const data::Batch& batch);
 
+  // Whether results tell how many examples were right, for targets of this type (one row's): labels, or, under cross
+  // entropy, distributions, whose label is the likeliest class.
+  bool counts_correct(const Type& target_row) const;
+
   // The step's graph for batches of these types, before any pass.
   nn::Function::Traced traced(const Type& inputs, const Type& targets) const;
 
@@ -101,8 +105,8 @@ class TrainingStep {
   std::vector<std::string> parameter_names_, unit_names_;  // of the recorded results
 };
 
-// How many rows have the right class, as an f32 scalar; no tensor if the targets are no labels. `threshold` is for a
-// single output.
+// How many rows have the right class, as an f32 scalar; no tensor if the targets are no labels i32 [N]. `threshold` is
+// for a single output.
 Tensor correct_count(Tensor outputs, Tensor targets, double threshold);
 
 }  // namespace descent::train

@@ -38,14 +38,22 @@ class Supply {
   uint64_t epoch_ = 0;
 };
 
-std::vector<double> timed(TrainingStep& step, Supply& supply, double seconds) {
-  std::vector<double> out;
-  out.reserve(1 << 20);
+struct Timed {
+  std::vector<double> steps;  // seconds each
+  double waited = 0, all = 0;
+};
+
+Timed timed(TrainingStep& step, Supply& supply, double seconds) {
+  Timed out;
+  out.steps.reserve(1 << 20);
   const Clock::time_point begin = Clock::now();
-  while (out.empty() || (seconds_since(begin) < seconds && out.size() < out.capacity())) {
+  while (out.steps.empty() || (out.all < seconds && out.steps.size() < out.steps.capacity())) {
     const Clock::time_point start = Clock::now();
-    step.run(supply.next());
-    out.push_back(seconds_since(start));
+    const data::Batch& batch = supply.next();
+    out.waited += seconds_since(start);
+    step.run(batch);
+    out.steps.push_back(seconds_since(start));
+    out.all = seconds_since(begin);
   }
   return out;
 }
@@ -61,11 +69,13 @@ StepTiming time_steps(nn::Module& net, const nn::Loss& loss, const optim::Optimi
   const data::Batch& first = supply.next();
   const int64_t flops = inspect_step(step, first.inputs.type(), first.targets.type()).flops;
   timed(step, supply, options.seconds / 10);
-  std::vector<double> seconds = timed(step, supply, options.seconds);
+  Timed measured = timed(step, supply, options.seconds);
+  std::vector<double>& seconds = measured.steps;
   std::ranges::sort(seconds);
   StepTiming out{.steps = static_cast<int64_t>(seconds.size()), .batch_size = supply.batch_size()};
   out.median_seconds = seconds[seconds.size() / 2];
   out.best_seconds = seconds.front();
+  out.data_share = measured.waited / measured.all;
   out.samples_per_second = static_cast<double>(supply.batch_size()) / out.median_seconds;
   out.gflops = static_cast<double>(flops) / out.median_seconds / 1e9;
   if (options.kernels) out.kernels = step.step_times();

@@ -253,6 +253,70 @@ TEST(Batches, AllocatesNothingWhileItRuns) {
   }
 }
 
+TEST(Batches, FlipsAlternateFromEpochToEpoch) {
+  const Dataset data = images(400);
+  Batches batches(
+      data, {.batch_size = 400, .shuffle = false, .seed = 3, .augment = AugmentOptions{.flip = Flip::alternating}});
+  const Epoch first = run(batches, 0), second = run(batches, 1), third = run(batches, 2);
+  EXPECT_EQ(first.inputs, third.inputs);
+  int flipped = 0;
+  for (int64_t row = 0; row < 400; ++row) {
+    const auto same = [&](const Epoch& epoch) {
+      return std::equal(epoch.inputs.begin() + 16 * row, epoch.inputs.begin() + 16 * (row + 1),
+                        data.inputs.bytes().begin() + 16 * row);
+    };
+    EXPECT_NE(same(first), same(second)) << row;
+    flipped += !same(first);
+  }
+  EXPECT_NEAR(flipped, 200, 50) << "half of them begin with a flip";
+}
+
+TEST(Batches, MixturesMixTargetsAlike) {
+  // Each image is plain, its value ten times its class.
+  Dataset data{Array(DType::u8, {90, 8, 8, 3}), Array(DType::i32, {90}), numbered_classes(9), {}};
+  for (int64_t i = 0; i < 90; ++i) {
+    data.targets.set(i, static_cast<double>(i % 9));
+    std::ranges::fill(data.inputs.as<uint8_t>().subspan(192 * i, 192), static_cast<uint8_t>(20 * (i % 9)));
+  }
+  for (const AugmentOptions& mix : {AugmentOptions{.mixup = 0.5}, AugmentOptions{.cutmix = 1},
+                                    AugmentOptions{.mixup = 1, .cutmix = 1, .mix_part = 0.5}}) {
+    EXPECT_EQ(to_text(target_row_type(data, mix)), "f32[9]");
+    Epoch expected;
+    for (const int threads : {0, 1, 3}) {
+      Batches batches(data, {.batch_size = 16, .seed = 4, .augment = mix, .threads = threads});
+      batches.start(1);
+      int mixed = 0;
+      while (const Batch* batch = batches.next()) {
+        const int64_t rows = batch->inputs.shape()[0];
+        ASSERT_EQ(batch->targets.shape(), (Shape{rows, 9}));
+        for (int64_t row = 0; row < rows; ++row) {
+          double mass = 0, mean = 0, value = 0, largest = 0;
+          for (int64_t c = 0; c < 9; ++c) {
+            const double part = batch->targets.at(9 * row + c);
+            mass += part;
+            mean += part * 20 * static_cast<double>(c);
+            largest = std::max(largest, part);
+          }
+          for (int64_t i = 0; i < 192; ++i) value += batch->inputs.at(192 * row + i) / 192;
+          EXPECT_NEAR(mass, 1, 1e-6);
+          EXPECT_NEAR(value, mean, 1) << "pixels are mixed as the targets say";
+          mixed += largest < 0.99;
+        }
+      }
+      EXPECT_GT(mixed, mix.mix_part < 1 ? 15 : 35);
+      const Epoch epoch = run(batches, 1);
+      if (threads == 0) expected = epoch;
+      EXPECT_EQ(epoch, expected) << threads;
+    }
+  }
+}
+
+TEST(Batches, MixturesNeedClasses) {
+  const Dataset numbers{Array(DType::u8, {4, 2, 2}), Array(DType::f32, {4, 1}), {}, {}};
+  EXPECT_EQ(error_of([&] { Batches(numbers, {.augment = AugmentOptions{.mixup = 1}}); }),
+            "batches: mixup and cutmix mix classes, and the data have none as targets");
+}
+
 TEST(Batches, TablesAndTargetsOfNumbers) {
   Dataset data{Array(DType::f32, {10, 3}), Array(DType::f32, {10, 2}), {}, {}};
   for (int64_t i = 0; i < 30; ++i) data.inputs.set(i, static_cast<double>(i));

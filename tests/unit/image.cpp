@@ -96,6 +96,61 @@ TEST(ToGrey, ShowsInkOnTransparentPaper) {
   EXPECT_EQ(to_grey(image_of({1, 2, 2}, {255, 255, 255, 0})).to_doubles(), (std::vector<double>{255, 0}));
 }
 
+TEST(ToColour, SpreadsGreyAndShowsWhiteThroughHoles) {
+  EXPECT_EQ(to_colour(image_of({1, 2}, {3, 250})).to_doubles(), (std::vector<double>{3, 3, 3, 250, 250, 250}));
+  EXPECT_EQ(to_colour(image_of({1, 2, 2}, {0, 255, 7, 0})).to_doubles(), (std::vector<double>{0, 0, 0, 255, 255, 255}));
+  EXPECT_EQ(to_colour(image_of({1, 1, 4}, {200, 100, 0, 51})).to_doubles(), (std::vector<double>{244, 224, 204}));
+  const Array colour = image_of({1, 1, 3}, {1, 2, 3});
+  EXPECT_EQ(bytes_of(to_colour(colour)), bytes_of(colour));
+}
+
+TEST(CentreCrop, TakesTheMiddle) {
+  const Array image = image_of({3, 4}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  EXPECT_EQ(centre_crop(image, 1, 2).to_doubles(), (std::vector<double>{6, 7}));
+  EXPECT_EQ(centre_crop(image, 3, 3).to_doubles(), (std::vector<double>{1, 2, 3, 5, 6, 7, 9, 10, 11}));
+  EXPECT_EQ(error_of([&] { centre_crop(image, 4, 1); }), "an image of 3 x 4 pixels has no middle of 4 x 1");
+}
+
+TEST(Fitted, StretchesCropsOrPads) {
+  // Three bands across: dark, middle, light.
+  Array bands(DType::u8, {12, 36});
+  for (int64_t i = 0; i < 12 * 36; ++i) bands.as<uint8_t>()[i] = static_cast<uint8_t>(50 + 80 * (i % 36 / 12));
+  const Array stretched = fitted(bands, {6, 6, 1, FitMode::stretch});
+  EXPECT_EQ(stretched.shape(), (Shape{6, 6}));
+  EXPECT_EQ(stretched.at(0), 50);
+  EXPECT_EQ(stretched.at(5), 210);
+  const Array cropped = fitted(bands, {6, 6, 3, FitMode::crop});
+  for (const uint8_t value : cropped.as<uint8_t>()) EXPECT_NEAR(value, 130, 25);
+  const Array padded = fitted(bands, {6, 6, 1, FitMode::pad});
+  for (int64_t y = 0; y < 6; ++y) EXPECT_EQ(padded.at(6 * y) == 0, y < 2 || y > 3) << y;
+  for (const FitMode mode : {FitMode::stretch, FitMode::crop, FitMode::pad})
+    for (const auto& [height, width] : {std::pair{1, 50}, {50, 1}, {7, 7}, {1, 1}, {13, 29}})
+      for (const int64_t channels : {1, 3})
+        for (const auto& [to_height, to_width] : {std::pair{8, 8}, {5, 11}, {1, 1}, {64, 3}}) {
+          const Array out =
+              fitted(page(height, width, 0, height, 0, width, 90, 0), {to_height, to_width, channels, mode});
+          EXPECT_EQ(out.shape(), (ImageSize{to_height, to_width, channels}.shape()));
+          const auto values = out.as<uint8_t>();
+          EXPECT_EQ(std::ranges::max(values), 90);
+          if (mode != FitMode::pad) {
+            EXPECT_EQ(std::ranges::min(values), 90);
+          }
+        }
+  EXPECT_EQ(fit_mode_from_text("pad"), FitMode::pad);
+  EXPECT_EQ(error_of([] { fit_mode_from_text("crops"); }),
+            "an image cannot be fitted by 'crops'; did you mean 'crop'?");
+}
+
+TEST(ParseImage, TellsKindsByTheirFirstBytes) {
+  EXPECT_EQ(error_of([] { parse_image(bytes_of("GIF89a"), "x.png"); }),
+            "x.png: neither a PNG nor a JPEG image, by its first bytes");
+  EXPECT_EQ(error_of([] { parse_image({}, "x.png"); }), "x.png: the file is empty, and no image");
+  EXPECT_TRUE(error_of([] {
+                parse_image(bytes_of({0xff, 0xd8, 0xff, 0xe0}), "x.png");
+              }).starts_with("x.png: truncated"));
+  EXPECT_TRUE(error_of([] { parse_image(bytes_of({0x89, 'P', 'N', 'G'}), "x.jpg"); }).starts_with("x.jpg: not a PNG"));
+}
+
 TEST(ImageToDigit, LeavesAnMnistImageUntouched) {
   Array image = page(28, 28, 4, 24, 9, 17, 250, 0);
   image.as<uint8_t>()[28 * 10 + 12] = 3;

@@ -70,6 +70,48 @@ TEST(Recipe, SaysWhatToDo) {
   EXPECT_EQ(recipe.net().children().size(), 3u);
 }
 
+TEST(Recipe, AugmentsByItsSection) {
+  const Recipe recipe = parse_recipe(std::string(good) + R"([augment]
+flip = "alternating"
+translate = 2
+padding = "reflect"
+zoom = 0.3
+hue = 0.5
+cutout = 8
+mixup = 0.2
+background = 17
+)",
+                                     "r.toml");
+  const auto augment = recipe.fit_options().augment;
+  ASSERT_TRUE(augment);
+  EXPECT_EQ(augment->flip, data::Flip::alternating);
+  EXPECT_EQ(augment->padding, data::Padding::reflect);
+  EXPECT_EQ(augment->translate, 2);
+  EXPECT_EQ(augment->zoom, 0.3);
+  EXPECT_EQ(augment->hue, 0.5);
+  EXPECT_EQ(augment->cutout, 8);
+  EXPECT_EQ(augment->mixup, 0.2);
+  EXPECT_EQ(augment->background, 17);
+  EXPECT_EQ(augment->mix_part, 1);
+}
+
+TEST(Recipe, AugmentationThatCannotBeIsNamed) {
+  const auto error = [](const std::string& line) { return error_of(std::string(good) + "[augment]\n" + line + "\n"); };
+  const std::pair<std::string, std::string> cases[] = {
+      {"flip = \"alternate\"", "r.toml:20: there is no flip 'alternate'; did you mean 'alternating'?"},
+      {"padding = \"mirror\"", "r.toml:20: there is no padding 'mirror'; there are zero, reflect, edge"},
+      {"cutuot = 4", "r.toml:20: [augment] has no setting 'cutuot'; did you mean 'cutout'?"},
+      {"hue = 0.6", "r.toml:20: [augment]: 'hue' must be at least 0 and at most 0.5, got 0.6"},
+      {"zoom = 1", "r.toml:20: [augment]: 'zoom' must be at least 0 and below 1, got 1"},
+      {"background = 256", "r.toml:20: [augment]: 'background' must be at least 0 and at most 255, got 256"},
+      {"translate = 1.5", "r.toml:20: [augment]: 'translate' must be a whole number, got 1.5"}};
+  for (const auto& [line, expected] : cases) EXPECT_EQ(error(line), expected);
+  EXPECT_EQ(
+      error_of(with(13, "kind = \"hinge\"") + "[augment]\ncutmix = 1\n"),
+      "r.toml:20: [augment]: 'cutmix' makes parts of classes, and the loss 'hinge' takes whole ones; did you mean "
+      "'cross_entropy'?");
+}
+
 TEST(Recipe, DefaultsFollowTheTask) {
   const std::string regress =
       "task = \"regress\"\nlayers = [ { kind = \"linear\", features = 1 } ]\n[data]\nname = \"x\"\n";
@@ -93,8 +135,10 @@ TEST(Recipe, ErrorsNameLineAndKey) {
        "r.toml:4: Dropout: the rate must be at least 0 and below 1, got 1.5"},
       {with(10, "validation = 2"), "r.toml:10: [data]: 'validation' must be at least 0 and below 1, got 2"},
       {with(10, "validatoin = 0"), "r.toml:10: [data] has no setting 'validatoin'; did you mean 'validation'?"},
-      {with(8, "# no source"), "r.toml:7: [data] needs one of name, csv, npz, idx, go, table; it has none"},
-      {with(10, "name = \"iris\""), "r.toml:7: [data] needs one of name, csv, npz, idx, go, table; it has name and table"},
+      {with(8, "# no source"),
+       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, go, table; it has none"},
+      {with(10, "name = \"iris\""),
+       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, go, table; it has name and table"},
       {with(9, "ignore = [1]\ntarget = \"b\""),
        "r.toml:9: [data]: 'ignore' must be a list of words, the columns' names"},
       {with(9, "# no target"), "r.toml:7: [data] with 'table' needs 'target', the column to predict"},

@@ -1,0 +1,14 @@
+// Writing recipes. Internal to tasks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace descent::tasks {
+
+std::string toml_string(std::string_view text);  // a TOML basic string, with its quotes
+
+int64_t power_of_two(double value);  // the nearest, by ratio; at least 1
+
+}  // namespace descent::tasks
