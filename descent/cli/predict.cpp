@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "descent/cli/command.h"
+#include "descent/tasks/go.h"
 #include "descent/tasks/predict.h"
 
 namespace descent::cli {
@@ -11,7 +12,8 @@ namespace {
 struct PredictFlags {
   std::string run;
   std::vector<std::string> inputs;
-  size_t top = 3;
+  size_t top = 0;
+  int move = 0, views = 1;
   bool json = false;
 };
 
@@ -45,15 +47,55 @@ Json prediction_json(const tasks::Prediction& prediction, size_t top) {
   return out;
 }
 
+Json go_json(const tasks::GoPrediction& prediction) {
+  const int size = prediction.game.size();
+  Json out{{"input", prediction.source},
+           {"move", prediction.move},
+           {"player", to_text(prediction.game.to_move())},
+           {"board", go::drawn(prediction.game.board(), prediction.game.recent(0))}};
+  if (prediction.played) out["played"] = go::vertex_name(*prediction.played, size);
+  if (prediction.winning) out["winning"] = *prediction.winning;
+  for (const go::Candidate& move : prediction.best)
+    out["moves"].push_back({{"vertex", go::vertex_name(move.point, size)},
+                            {"column_row", go::column_row_name(move.point, size)},
+                            {"probability", move.probability}});
+  return out;
+}
+
+void print_go(const tasks::GoPrediction& prediction) {
+  fmt::print("{}", prediction.drawn());
+  fmt::print("{}: move {}, {} to play", prediction.source, prediction.move, to_text(prediction.game.to_move()));
+  if (prediction.played) fmt::print("; {} was played", go::vertex_name(*prediction.played, prediction.game.size()));
+  if (prediction.winning) fmt::print("; wins with {:.1f}%", 100 * *prediction.winning);
+  fmt::print("\n");
+}
+
+void run_predict_go(const tasks::Run& run, const PredictFlags& flags) {
+  const std::shared_ptr<go::Evaluator> evaluator = tasks::go_evaluator(run, flags.views);
+  Json all = Json::array();
+  for (const std::string& input : flags.inputs) {
+    const auto prediction = tasks::predict_go(run, *evaluator, input, flags.move, flags.top == 0 ? 5 : flags.top);
+    if (flags.json)
+      all.push_back(go_json(prediction));
+    else
+      print_go(prediction);
+  }
+  if (flags.json) print_json({{"run", flags.run}, {"predictions", all}});
+}
+
 void run_predict(const PredictFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
+  if (tasks::go_board_size(run.preprocess)) return run_predict_go(run, flags);
+  if (flags.move != 0 || flags.views != 1)
+    throw UsageError(text("--move and --views are for games of Go, and ", flags.run, " was not trained on them"));
   const std::vector<tasks::Prediction> predictions = tasks::predict(run, flags.inputs);
   Json all = Json::array();
+  const size_t top = flags.top == 0 ? 3 : flags.top;
   for (const tasks::Prediction& prediction : predictions) {
     if (flags.json)
-      all.push_back(prediction_json(prediction, flags.top));
+      all.push_back(prediction_json(prediction, top));
     else
-      print_prediction(prediction, flags.top);
+      print_prediction(prediction, top);
   }
   if (flags.json) print_json({{"run", flags.run}, {"predictions", all}});
 }
@@ -65,9 +107,14 @@ void add_predict(CLI::App& program) {
   CLI::App* command = add_command(program, "predict", "ask a run about new inputs", flags, run_predict);
   command->add_option("run", flags->run, "the run's directory")->required();
   command
-      ->add_option("inputs", flags->inputs, "images (PNG, JPEG, or FILE:NUMBER of an idx file), CSV files, or NAME=VALUE,...")
+      ->add_option("inputs", flags->inputs,
+                   "images (PNG, JPEG, or FILE:NUMBER of an idx file), CSV files, NAME=VALUE,..., or SGF files")
       ->required();
-  command->add_option("--top", flags->top, "how many classes to name (default 3)")->check(CLI::Range(1, 1000));
+  command->add_option("--top", flags->top, "how many classes to name (default 3), or moves (5)")
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--move", flags->move, "of a game: which move, counted from 1 (default: the one after the last)");
+  command->add_option("--views", flags->views, "of a game: symmetries that are averaged (default 1)")
+      ->check(CLI::Range(1, 8));
 }
 
 }  // namespace descent::cli

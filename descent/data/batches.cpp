@@ -44,14 +44,19 @@ size_t row_bytes(const Array& array) {
 
 bool mixes(const BatchOptions& options) { return options.augment && options.augment->mixes(); }
 
-Array rows_of(const Type& row, int64_t count) {
+Type type_of_rows(const Type& row, int64_t count) {
   std::vector<int64_t> sizes{count};
   sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
   return {row.dtype, Shape(sizes)};
 }
 
-// Rows of images: what augmentation is for.
-bool is_image(const Type& row) { return row.dtype == DType::u8 && row.shape.rank() >= 2 && row.shape.rank() <= 3; }
+Array rows_of(const Type& row, int64_t count) { return Array(type_of_rows(row, count)); }
+
+// Rows of images: what augmentation is for. Other rows have more planes than red, green, blue and opacity.
+bool is_image(const Type& row) {
+  const int rank = row.shape.rank();
+  return row.dtype == DType::u8 && (rank == 2 || (rank == 3 && row.shape[2] <= 4));
+}
 
 void check(const Dataset& data, const BatchOptions& options) {
   const int64_t rows = data.size();
@@ -67,7 +72,8 @@ void check(const Dataset& data, const BatchOptions& options) {
     fail(text("batches: ", options.threads, " threads and ", options.prefetch,
               " batches prefetched; at least 0 and 1 are needed"));
   if (options.augment && !is_image(data.row_type()))
-    fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ", data.inputs.type()));
+    fail(text("batches: augmentation is for images u8[N,H,W] or u8[N,H,W,C], but the inputs are ",
+              type_of_rows(data.row_type(), rows)));
   if (mixes(options) && (!data.targets || data.targets.dtype() != DType::i32 || data.classes.empty()))
     fail("batches: mixup and cutmix mix classes, and the data have none as targets");
 }
@@ -80,7 +86,7 @@ std::optional<Augmenter> make_augmenter(const Dataset& data, const BatchOptions&
 }
 
 // What an image's keys are made with besides those of augment.cpp.
-constexpr uint64_t transform_key = 3, mixture_key = 8, partner_key = 9, first_flip_key = 10;
+constexpr uint64_t transform_key = 3, vary_key = 4, mixture_key = 8, partner_key = 9, first_flip_key = 10;
 
 }  // namespace
 
@@ -145,6 +151,10 @@ class Batches::Worker {
     for (size_t i = 0; i < rows.size(); ++i, out += input_bytes_) {
       if (!data_.source && i + 1 < rows.size())
         prefetch(data_.inputs.data() + rows[i + 1] * input_bytes_, input_bytes_);
+      if (!augmenter_) {
+        data_.source->vary(rows[i], random_key(key(rows[i]), vary_key), {out, input_bytes_}, target_bytes(slot, i));
+        continue;
+      }
       make_row(rows[i], key(rows[i]), {out, input_bytes_});
       if (mixes(options_)) mix_row(rows[i], {reinterpret_cast<uint8_t*>(out), input_bytes_}, target_row(slot, i));
     }
@@ -152,7 +162,6 @@ class Batches::Worker {
 
   // One row, augmented by a key.
   void make_row(uint32_t row, uint64_t row_key, std::span<std::byte> out) {
-    if (!augmenter_) return data_.source->read(row, out);
     const uint8_t* image = nullptr;
     if (data_.source) {
       data_.source->read(row, std::as_writable_bytes(std::span(made_)));
@@ -177,6 +186,11 @@ class Batches::Worker {
     target[static_cast<size_t>(labels[partner])] += static_cast<float>(1 - mixture.part);
     make_row(partner, random_key(row_key, partner_key), std::as_writable_bytes(std::span(other_)));
     mix_images(mixture, other_, image, shape[1], shape.rank() == 3 ? shape[2] : 1);
+  }
+
+  static std::span<std::byte> target_bytes(Slot& slot, size_t i) {
+    const size_t bytes = row_bytes(slot.targets);
+    return bytes == 0 ? std::span<std::byte>() : slot.targets.bytes().subspan(i * bytes, bytes);
   }
 
   static std::span<float> target_row(Slot& slot, size_t i) {

@@ -44,7 +44,8 @@ Type target_row_type(const Dataset& data, const std::optional<AugmentOptions>& a
 // a run resumes exactly.
 //
 // Batches that are quicker to copy than to hand from core to core (no augmentation, no transform, at most
-// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads.
+// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied
+// by the same key as augmentation.
 class Batches {
  public:
   static constexpr int64_t inline_bytes = int64_t{1} << 19;

@@ -41,6 +41,9 @@ class SelectedRows : public RowSource {
   void read(int64_t row, std::span<std::byte> out) const override {
     whole_->read(rows_.at(static_cast<size_t>(row)), out);
   }
+  void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const override {
+    whole_->vary(rows_.at(static_cast<size_t>(row)), key, out, target);
+  }
 
  private:
   std::shared_ptr<const RowSource> whole_;
@@ -73,6 +76,8 @@ Array read_rows(const RowSource& source, int64_t begin, int64_t end) {
 }
 
 }  // namespace
+
+void RowSource::vary(int64_t row, uint64_t, std::span<std::byte> out, std::span<std::byte>) const { read(row, out); }
 
 Type Dataset::row_type() const { return source ? source->row_type() : Type{inputs.dtype(), inputs.shape().without(0)}; }
 

@@ -22,6 +22,11 @@ class RowSource {
 
   // Makes a row, of row_type().bytes(). Called by several threads at once; fails naming what cannot be read.
   virtual void read(int64_t row, std::span<std::byte> out) const = 0;
+
+  // Makes a row as training shows it, changed in ways that a source knows best, by a key. What its target says may
+  // change with it (a board is mirrored, and so is the move on it): `target` is the batch's row of targets, holding the
+  // data set's; it is empty if there are none. Here, nothing is changed.
+  virtual void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const;
 };
 
 // N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables); targets i32 [N] (class indices) or

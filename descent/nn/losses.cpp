@@ -7,8 +7,11 @@
 #include "descent/ops/hinge.h"
 #include "descent/ops/huber.h"
 #include "descent/ops/kl_divergence.h"
+#include "descent/ops/maximum.h"
 #include "descent/ops/mean.h"
+#include "descent/ops/minimum.h"
 #include "descent/ops/one_hot.h"
+#include "descent/ops/slice.h"
 #include "descent/ops/soft_cross_entropy.h"
 #include "descent/ops/squared_error.h"
 
@@ -87,6 +90,23 @@ Tensor Perceptron::operator()(Tensor scores, Tensor targets, Site at) const {
   return mean_hinge(scores, targets, 0, at);
 }
 
+Tensor PolicyAndValue::operator()(Tensor outputs, Tensor targets, Site at) const {
+  const Shape &out = outputs.shape(), &wanted = targets.shape();
+  if (out.rank() != 2 || out[1] < 3 || targets.dtype() != DType::i32 || wanted != Shape{out[0], 2})
+    fail(at, text("policy_and_value takes outputs [N, classes + 1] and targets i32[N,2], got ", outputs.type(), " and ",
+                  targets.type()));
+  const int64_t rows = out[0], classes = out[1] - 1;
+  const auto column = [&](int64_t i) { return reshape(slice_axis(targets, 1, i, i + 1, 1, at), Shape{rows, 1}, at); };
+  const Tensor policy = mean(
+      descent::cross_entropy(slice_axis(outputs, 1, 0, classes, 1, at), reshape(column(0), Shape{rows}, at), 0, at),
+      at);
+  const Tensor outcome = cast(column(1), outputs.dtype(), at);
+  const Tensor won = maximum({outcome, at}, {0.0, at});
+  const Tensor known = minimum({add({outcome, at}, {1.0, at}), at}, {1.0, at});  // 0 where the outcome is -1
+  const Tensor value = descent::binary_cross_entropy(slice_axis(outputs, 1, classes, classes + 1, 1, at), won, at);
+  return add({policy, at}, {mul({mean(mul({value, at}, {known, at}), at), at}, {value_weight, at}), at});
+}
+
 namespace {
 
 template <class T>
@@ -114,7 +134,11 @@ std::span<const Kind<Loss>> loss_kinds() {
        "by how much the label's score does not lead by the margin",
        {{"margin", 1.0, "the lead that is enough"}},
        [](const Settings& s) { return Loss(Hinge{s.number("margin")}); }},
-      plain_kind<Perceptron>("the perceptron's criterion: hinge with margin 0")};
+      plain_kind<Perceptron>("the perceptron's criterion: hinge with margin 0"),
+      {"policy_and_value",
+       "cross entropy of a choice, and binary cross entropy of what comes of it",
+       {{"value_weight", 1.0, "of the second"}},
+       [](const Settings& s) { return Loss(PolicyAndValue{s.number("value_weight")}); }}};
   return kinds;
 }
 

@@ -81,6 +81,17 @@ struct Perceptron {
   Tensor operator()(Tensor scores, Tensor targets, Site at = Site::here()) const;
 };
 
+// What to do, and what will come of it (Silver et al., "Mastering the game of Go without human knowledge", 2017).
+// Outputs [N, classes + 1] and targets i32 [N,2]: the cross entropy of all columns but the last with the first target,
+// a label, and `value_weight` times the binary cross entropy of the last with the second, 1 or 0; -1 where it is not
+// known.
+struct PolicyAndValue {
+  static constexpr std::string_view name = "policy_and_value", metric = "accuracy";
+  static constexpr Target target = Target::labels;
+  double value_weight = 1;
+  Tensor operator()(Tensor outputs, Tensor targets, Site at = Site::here()) const;
+};
+
 inline constexpr CrossEntropy cross_entropy{};
 inline constexpr KlDivergence kl_divergence{};
 inline constexpr MeanSquaredError mean_squared_error{};
@@ -89,6 +100,7 @@ inline constexpr Huber huber{};
 inline constexpr BinaryCrossEntropy binary_cross_entropy{};
 inline constexpr Hinge hinge{};
 inline constexpr Perceptron perceptron{};
+inline constexpr PolicyAndValue policy_and_value{};
 
 // Any of these, or any function of outputs and targets that gives a scalar, as a trainer takes it.
 class Loss {

@@ -10,14 +10,19 @@ namespace descent::tasks {
 
 namespace {
 
-int64_t class_count(const data::Dataset& data) { return static_cast<int64_t>(data.classes.size()); }
+// A choice with a value has one output more.
+int64_t output_count(const data::Dataset& data) {
+  const bool with_value = data.targets && data.targets.shape().rank() == 2;
+  return static_cast<int64_t>(data.classes.size()) + (with_value ? 1 : 0);
+}
 
 std::string class_count_text(const data::Dataset& data) {
   constexpr size_t shown = 6;
   std::vector<std::string> names(data.classes.begin(),
                                  data.classes.begin() + static_cast<int64_t>(std::min(shown, data.classes.size())));
   if (data.classes.size() > shown) names.emplace_back("...");
-  return text(data.classes.size(), " classes (", join(names, ", "), ")");
+  const bool with_value = output_count(data) > static_cast<int64_t>(data.classes.size());
+  return text(data.classes.size(), " classes (", join(names, ", "), ")", with_value ? " and a value" : "");
 }
 
 // Softmax over one class has nothing to tell.
@@ -70,7 +75,7 @@ TaskKind classify_task() {
           .default_loss = nn::CrossEntropy::name,
           .classes = true,
           .table_target = data::TargetKind::classes,
-          .outputs = class_count,
+          .outputs = output_count,
           .outputs_text = class_count_text,
           .single_output = single_score,
           .answer = answer};

@@ -14,6 +14,7 @@
 #include "descent/data/idx.h"
 #include "descent/data/image_folder.h"
 #include "descent/data/npz.h"
+#include "descent/tasks/go.h"
 
 namespace descent::tasks {
 
@@ -197,6 +198,7 @@ constexpr Source sources[] = {
     {"cifar", [](const Recipe& recipe,
                  const std::string& path) { return of_arrays(recipe, data::read_cifar10(data_path(recipe, path))); }},
     {"images", of_images},
+    {"go", load_go_examples},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
      }}};

@@ -35,6 +35,9 @@ const std::vector<Setting>& data_settings() {
       {{"images", "",
         "a folder with a folder of PNG or JPEG images for each class, or a CSV file of paths and labels"}},
       {{"table", "", "a table written here, as CSV text"}},
+      {{"go", "", "games of Go: folders, archives or SGF files, parted by commas"}},
+      {{"board", int64_t{19}, "lines of the board; games of `go` on others are left out"}, 2, 26},
+      {{"handicap", false, "games of `go` with handicap stones are examples too"}},
       {{"target", "", "the column to predict, in a table"}},
       {{"ignore", std::vector<Settings>{}, "columns that are not looked at"}},
       {{"validation", 0.1, "the part of the training rows that each epoch is judged by"}, 0, 1},
@@ -200,7 +203,7 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "table"};
+  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "go", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

@@ -7,6 +7,7 @@
 #include "descent/io/atomic_file.h"
 #include "descent/io/checkpoint.h"
 #include "descent/runtime/backend.h"
+#include "descent/tasks/go.h"
 #include "descent/tasks/run_net.h"
 #include "descent/tasks/separable.h"
 
@@ -167,7 +168,9 @@ train::EvaluateOptions Run::evaluate_options() const {
 }
 
 data::Dataset Run::examples(const std::string& what) const {
-  if (what != "train" && what != "validation" && what != "test") return load_examples_like(preprocess, task(), what);
+  const bool own = what == "train" || what == "validation" || what == "test";
+  if (!own && go_board_size(preprocess)) return load_go_like(preprocess, what, wants_value(recipe));
+  if (!own) return load_examples_like(preprocess, task(), what);
   const data::Splits splits = load_examples(recipe).splits;
   data::Dataset part = what == "train" ? splits.train : what == "validation" ? splits.validation : splits.test;
   if (part.size() == 0) throw UsageError(text("the run's data have no ", what, " part"));

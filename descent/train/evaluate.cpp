@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "descent/base/text.h"
+#include "descent/train/value.h"
 
 namespace descent::train {
 
@@ -29,7 +30,7 @@ ClassificationMetrics class_metrics(const Shape& outputs, const data::Dataset& d
   const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
   if (named > 0 && named != classes)
     fail(text("evaluate: the net tells ", classes, " classes apart, the data have ", named));
-  data::check_labels(data.targets, classes, "evaluate");
+  if (data.targets.shape().rank() == 1) data::check_labels(data.targets, classes, "evaluate");
   return ClassificationMetrics(classes, threshold, top_k);
 }
 
@@ -55,17 +56,21 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   const bool labels = data.targets.dtype() == DType::i32;
   std::optional<ClassificationMetrics> classes;
   RegressionMetrics numbers(options_.unit);
+  ValueMetrics values;
   double loss = 0;
   for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
     if (!labels) return numbers.add(results[0], targets);
-    if (!classes) classes = class_metrics(results[0].shape(), data, class_threshold(loss_), options_.top_k);
-    classes->add(results[0], targets);
+    const ChoiceArrays choice = choice_of(results[0], targets);
+    if (!classes) classes = class_metrics(choice.scores.shape(), data, class_threshold(loss_), options_.top_k);
+    classes->add(choice.scores, choice.labels);
+    values.add(results[0], targets);
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
   std::ranges::copy(labels ? classes->figures() : numbers.figures(), std::back_inserter(out.figures));
+  std::ranges::copy(values.figures(), std::back_inserter(out.figures));
   if (labels) out.confusion = classes->confusion();
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include "descent/ops/ops.h"
 #include "descent/train/evaluate.h"
+#include "descent/train/value.h"
 
 namespace descent::train {
 
@@ -13,6 +14,9 @@ Type row_type(const Type& batch) { return {batch.dtype, batch.shape.without(0)};
 
 Tensor correct_count(Tensor outputs, Tensor targets, double threshold) {
   if (targets.dtype() != DType::i32) return {};
+  const Choice choice = choice_of(outputs, targets);
+  outputs = choice.scores;
+  targets = choice.labels;
   const bool single = outputs.rank() == 0 || outputs.shape().back() == 1;
   if (!single) return outputs.rank() == targets.rank() + 1 ? sum(top_k_correct(outputs, targets)) : Tensor();
   const Tensor predicted = cast(less(threshold, reshape(outputs, targets.shape())), DType::i32);

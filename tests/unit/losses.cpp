@@ -113,6 +113,25 @@ TEST(Perceptron, GradientIsTheRule) {
   EXPECT_EQ(g[2], 0);
 }
 
+TEST(PolicyAndValue, IsTheSumOfBoth) {
+  const Array outputs = matrix({1, 2, 0.5f, 0.7f, -1, 0, 3, -2}, {2, 4});
+  const auto targets = [](std::vector<int32_t> values) {
+    return Array::from(std::span<const int32_t>(values), {static_cast<int64_t>(values.size()) / 2, 2});
+  };
+  const double policy = (row0 - 2 + row1 + 1) / 2, won = std::log1p(std::exp(-0.7)), lost = std::log1p(std::exp(-2.0));
+  EXPECT_NEAR(value(policy_and_value, outputs, targets({1, 1, 0, 0})), policy + (won + lost) / 2, 1e-6);
+  EXPECT_NEAR(value(PolicyAndValue{.value_weight = 3}, outputs, targets({1, 1, 0, 0})), policy + 1.5 * (won + lost),
+              1e-6);
+  EXPECT_NEAR(value(policy_and_value, outputs, targets({1, 1, 0, -1})), policy + won / 2, 1e-6) << "one is not known";
+  EXPECT_EQ(gradient(policy_and_value, outputs, targets({1, -1, 0, -1}))[3], 0);
+  EXPECT_NEAR(gradient(policy_and_value, outputs, targets({1, 1, 0, -1}))[3], -1 / (1 + std::exp(0.7)) / 2, 1e-6);
+  EXPECT_TRUE(
+      contains(error_of([&] {
+                 value(policy_and_value, outputs, labels({1, 0}));
+               }),
+               "policy_and_value takes outputs [N, classes + 1] and targets i32[N,2], got f32[2,4] and i32[2]"));
+}
+
 TEST(Loss, HoldsAnyLossWithWhatATrainerAsks) {
   const Loss entropy = cross_entropy, own = [](Tensor y, Tensor) { return y; };
   EXPECT_EQ(entropy.name(), "cross_entropy");

@@ -1,0 +1,138 @@
+#include "descent/data/archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include "descent/base/error.h"
+#include "descent/base/text.h"
+#include "descent/data/file.h"
+
+namespace descent::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct CloseArchive {
+  void operator()(archive* file) const { archive_read_free(file); }
+};
+using Archive = std::unique_ptr<archive, CloseArchive>;
+
+// A walk over files that counts what it read.
+class Walk {
+ public:
+  Walk(const WantFile& want, const TakeFile& take, const FileLimits& limits)
+      : want_(want), take_(take), limits_(limits) {}
+
+  void folder(const fs::path& path) {
+    std::vector<fs::path> files;
+    std::error_code problem;
+    const auto options = fs::directory_options::skip_permission_denied;
+    for (fs::recursive_directory_iterator at(path, options, problem), end; !problem && at != end;
+         at.increment(problem)) {
+      std::error_code ignored;
+      if (!at->is_symlink(ignored) && at->is_regular_file(ignored)) files.push_back(at->path());
+    }
+    if (problem) fail(text(path.string(), ": cannot be listed: ", problem.message()));
+    std::ranges::sort(files);
+    for (const fs::path& file : files) {
+      if (is_archive(file.string()))
+        packed(file.string());
+      else if (want_(file.string()))
+        plain(file.string());
+    }
+  }
+
+  void plain(const std::string& path) {
+    std::error_code problem;
+    if (const auto size = fs::file_size(path, problem); !problem) count(path, static_cast<int64_t>(size));
+    const Array bytes = read_to_array(path);
+    take_(path, {reinterpret_cast<const char*>(bytes.data()), bytes.bytes().size()});
+  }
+
+  void packed(const std::string& path) {
+    const Archive file = opened(path);
+    for (archive_entry* entry = nullptr;;) {
+      const int status = archive_read_next_header(file.get(), &entry);
+      if (status == ARCHIVE_EOF) return;
+      if (status < ARCHIVE_WARN) fail_archive(path, file.get());
+      const char* const name = archive_entry_pathname(entry);
+      if (archive_entry_filetype(entry) != AE_IFREG || !name || !want_(name)) continue;
+      const std::string called = path + ":" + name;
+      take_(called, content(file.get(), path, called));
+    }
+  }
+
+ private:
+  [[noreturn]] static void fail_archive(const std::string& path, archive* file) {
+    const char* const reason = archive_error_string(file);
+    fail(text(path, ": cannot be unpacked: ", reason ? reason : "it is damaged"));
+  }
+
+  // Only what libarchive reads by itself: some of its filters start programs.
+  static Archive opened(const std::string& path) {
+    Archive file(archive_read_new());
+    if (!file) fail("there is no memory to open an archive");
+    archive_read_support_filter_gzip(file.get());
+    archive_read_support_filter_xz(file.get());
+    archive_read_support_filter_bzip2(file.get());
+    archive_read_support_filter_zstd(file.get());
+    archive_read_support_format_tar(file.get());
+    archive_read_support_format_zip(file.get());
+    archive_read_support_format_7zip(file.get());
+    if (archive_read_open_filename(file.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) fail_archive(path, file.get());
+    return file;
+  }
+
+  // The size that an entry claims is not believed: it grows as bytes come.
+  std::string content(archive* file, const std::string& path, const std::string& called) {
+    std::array<char, 1 << 16> buffer;
+    std::string out;
+    for (;;) {
+      const la_ssize_t bytes = archive_read_data(file, buffer.data(), buffer.size());
+      if (bytes < 0) fail_archive(path, file);
+      if (bytes == 0) break;
+      out.append(buffer.data(), static_cast<size_t>(bytes));
+      if (static_cast<int64_t>(out.size()) > limits_.file_bytes) break;
+    }
+    count(called, static_cast<int64_t>(out.size()));
+    return out;
+  }
+
+  void count(const std::string& name, int64_t bytes) {
+    if (bytes > limits_.file_bytes)
+      fail(text(name, ": larger than the ", limits_.file_bytes, " bytes that a file may have"));
+    total_ += bytes;
+    if (total_ > limits_.total_bytes)
+      fail(text(name, ": with it, more than ", limits_.total_bytes, " bytes would have been read"));
+  }
+
+  const WantFile& want_;
+  const TakeFile& take_;
+  const FileLimits& limits_;
+  int64_t total_ = 0;
+};
+
+}  // namespace
+
+bool is_archive(std::string_view name) {
+  constexpr std::array<std::string_view, 10> ends = {".tar",     ".tar.gz", ".tgz",     ".tar.xz", ".txz",
+                                                     ".tar.bz2", ".tbz2",   ".tar.zst", ".zip",    ".7z"};
+  return std::ranges::any_of(ends, [&](std::string_view end) { return name.ends_with(end); });
+}
+
+void each_file(const std::string& path, const WantFile& want, const TakeFile& take, const FileLimits& limits) {
+  Walk walk(want, take, limits);
+  if (fs::is_directory(path)) return walk.folder(path);
+  if (is_archive(path)) return walk.packed(path);
+  walk.plain(path);
+}
+
+}  // namespace descent::data

@@ -1,0 +1,59 @@
+#include "descent/train/value.h"
+
+#include <algorithm>
+
+#include "descent/ops/ops.h"
+
+namespace descent::train {
+
+namespace {
+
+// The first `columns` of a matrix.
+template <class T>
+Array first_columns(const Array& matrix, int64_t columns, Shape shape) {
+  const int64_t rows = matrix.shape()[0], all = matrix.shape()[1];
+  Array out(matrix.dtype(), shape);
+  const std::span<const T> from = matrix.as<T>();
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(from.begin() + row * all, columns, out.as<T>().begin() + row * columns);
+  return out;
+}
+
+}  // namespace
+
+bool has_value(const Type& outputs, const Type& targets) {
+  return targets.dtype == DType::i32 && targets.shape.rank() == 2 && targets.shape[1] == 2 &&
+         outputs.shape.rank() == 2 && outputs.shape[1] > 2;
+}
+
+Choice choice_of(Tensor outputs, Tensor targets) {
+  if (!has_value(outputs.type(), targets.type())) return {outputs, targets};
+  const int64_t rows = targets.shape()[0], classes = outputs.shape()[1] - 1;
+  return {slice_axis(outputs, 1, 0, classes), reshape(slice_axis(targets, 1, 0, 1), Shape{rows})};
+}
+
+ChoiceArrays choice_of(const Array& outputs, const Array& targets) {
+  if (!has_value(outputs.type(), targets.type())) return {outputs, targets};
+  const int64_t rows = targets.shape()[0], classes = outputs.shape()[1] - 1;
+  return {first_columns<float>(outputs, classes, {rows, classes}), first_columns<int32_t>(targets, 1, {rows})};
+}
+
+void ValueMetrics::add(const Array& outputs, const Array& targets) {
+  if (!has_value(outputs.type(), targets.type())) return;
+  const std::span<const float> values = outputs.as<float>();
+  const std::span<const int32_t> outcomes = targets.as<int32_t>();
+  const auto columns = static_cast<size_t>(outputs.shape()[1]);
+  for (size_t row = 0; 2 * row < outcomes.size(); ++row) {
+    const int32_t outcome = outcomes[2 * row + 1];
+    if (outcome < 0) continue;
+    ++known_;
+    right_ += (values[(row + 1) * columns - 1] > 0) == (outcome == 1);
+  }
+}
+
+Figures ValueMetrics::figures() const {
+  if (known_ == 0) return {};
+  return {{"value_accuracy", static_cast<double>(right_) / static_cast<double>(known_)}};
+}
+
+}  // namespace descent::train

@@ -1,0 +1,35 @@
+// A policy with a value: what to do, and what will come of it, judged together (nn::PolicyAndValue).
+#pragma once
+
+#include <optional>
+
+#include "descent/graph/graph.h"
+#include "descent/train/metrics.h"
+
+namespace descent::train {
+
+// Outputs [N, classes + 1] and targets i32 [N,2] are of that kind.
+bool has_value(const Type& outputs, const Type& targets);
+
+// The part of each that a classification has: scores [N, classes] and labels [N]; others as they are.
+struct Choice {
+  Tensor scores, labels;
+};
+Choice choice_of(Tensor outputs, Tensor targets);
+
+struct ChoiceArrays {
+  Array scores, labels;
+};
+ChoiceArrays choice_of(const Array& outputs, const Array& targets);
+
+// How often the value's sign says what came, where that is known.
+class ValueMetrics {
+ public:
+  void add(const Array& outputs, const Array& targets);
+  Figures figures() const;  // value_accuracy; nothing where nothing was known
+
+ private:
+  int64_t known_ = 0, right_ = 0;
+};
+
+}  // namespace descent::train
