@@ -90,14 +90,9 @@ int32_t outcome(const go::Record& record, go::Color player) {
   return record.winner == go::Color::empty ? -1 : record.winner == player ? 1 : 0;
 }
 
-// Files write 0 for a komi that they do not know.
-std::optional<double> known_komi(const go::Record& record) {
-  return record.komi && *record.komi == 0 && record.is_even() ? std::nullopt : record.komi;
-}
-
 void add_rows(const go::Record& record, const GoOptions& options, Rows& rows) {
   const size_t bytes = go::packed_bytes(record.size);
-  const std::optional<double> komi = known_komi(record);
+  const std::optional<double> komi = record.known_komi();
   rows.inputs.reserve(bytes * static_cast<size_t>(record.moves()));
   go::replay(record, [&](const go::Game& game, go::Move move) {
     rows.inputs.resize(rows.inputs.size() + bytes);

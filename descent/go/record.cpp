@@ -179,6 +179,8 @@ bool Record::is_even() const {
          std::ranges::none_of(steps, &Step::set_up);
 }
 
+std::optional<double> Record::known_komi() const { return komi && *komi == 0 && is_even() ? std::nullopt : komi; }
+
 std::optional<double> believable_komi(const std::string& text) {
   const std::optional<double> value = number<double>(text);
   if (!value || !std::isfinite(*value)) return std::nullopt;

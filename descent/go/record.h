@@ -33,6 +33,9 @@ struct Record {
 
   int moves() const;     // passes count
   bool is_even() const;  // Black moves first, against no stones that were there before
+
+  // The komi, unless it is the 0 that files write for one that they do not know: of an even game.
+  std::optional<double> known_komi() const;
 };
 
 // KM in points. Servers write 6.5 as 650, and 3.75 stones as 375 (which are 7.5 points, as stones count twice). Nothing

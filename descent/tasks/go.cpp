@@ -151,9 +151,10 @@ GoPrediction predict_go(const Run& run, go::Evaluator& evaluator, const std::str
   const int known = go_board_size(run.preprocess).value_or(0);
   if (record.size != known)
     fail(text(path, ": a game on ", record.size, "x", record.size, ", but the run knows ", known, "x", known));
+  const std::optional<double> komi = record.known_komi();  // of the whole game: its beginning may look like another
   GoPrediction out{path, go::Game(record.size), move > 0 ? move : record.moves() + 1, cut(record, move), {}, {}};
   out.game = go::replay(record);
-  const go::Position position(out.game, out.game.to_move(), record.komi);
+  const go::Position position(out.game, out.game.to_move(), komi);
   go::Evaluation answer;
   evaluator.evaluate({&position, 1}, {&answer, 1});
   out.best = go::best_moves(out.game.board(), out.game.to_move(), answer.policy, count);

@@ -148,6 +148,12 @@ TEST(Sgf, WeighsKomi) {
     EXPECT_EQ(believable_komi(text), std::nullopt) << text;
 }
 
+TEST(Sgf, AKomiOfZeroIsKnownWithHandicapOnly) {
+  EXPECT_EQ(record("(;SZ[9]KM[0];B[aa])").known_komi(), std::nullopt);
+  EXPECT_EQ(record("(;SZ[9]KM[0]HA[2]AB[aa][cc];W[dd])").known_komi(), 0);
+  EXPECT_EQ(record("(;SZ[9]KM[5.5];B[aa])").known_komi(), 5.5);
+}
+
 TEST(Sgf, KnowsWhoWon) {
   for (const char* text : {"B+3.5", "B+R", "B+Time", "B+", "Black wins"})
     EXPECT_EQ(winner_of(text), Color::black) << text;
