@@ -57,8 +57,16 @@ Measurement measure_update(int64_t bytes, Backend& backend, double seconds) {
   return measured(step, 2 * static_cast<double>(bytes) / 1e9, "GB/s", seconds);
 }
 
+Measurement measure_peak(DType dtype, Backend& backend, double seconds) {
+  const double peak = backend.matrix_peak(dtype, seconds) / 1e9;
+  return {peak, peak, "GFLOP/s"};
+}
+
 std::vector<RooflineEntry> roofline(Backend& backend) {
   std::vector<RooflineEntry> out;
+  for (const DType dtype : {DType::f32, DType::bf16})
+    if (dtype == DType::f32 || backend.fast_bf16())
+      out.push_back({text("peak/", dtype), [=, &backend] { return measure_peak(dtype, backend); }});
   for (const DType dtype : {DType::f32, DType::bf16}) {
     if (dtype == DType::bf16 && !backend.fast_bf16()) continue;
     for (const int64_t size : {64, 256, 512, 1024, 2048})

@@ -39,6 +39,11 @@ class Backend {
   virtual std::string_view name() const = 0;
   virtual bool fast_bf16() const = 0;  // bf16 matrix products at least as fast as f32 ones, in hardware
   virtual std::string describe() const = 0;  // the processor, its vector and matrix units, threads
+
+  // Floating-point operations a second of what multiplies matrices of this type (f32 or bf16), from registers alone and
+  // on all threads: what no product can exceed. Measured for about so many seconds; 0 if there is no such unit.
+  virtual double matrix_peak(DType dtype, double seconds) const = 0;
+
   // Throws naming the step if it has a call the backend does not know.
   virtual std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) = 0;
 };

@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "descent/backend/cpu/calls.h"
+#include "descent/backend/cpu/gemm.h"
 #include "descent/backend/cpu/processor.h"
 #include "descent/backend/cpu/tile_machine.h"
 #include "descent/base/threads.h"
@@ -71,6 +72,10 @@ class CpuBackend : public Backend {
   std::string_view name() const override { return "cpu"; }
   bool fast_bf16() const override { return processor().avx512_bf16 || processor().amx_bf16; }
   std::string describe() const override { return processor_text(); }
+  double matrix_peak(DType dtype, double seconds) const override {
+    const gemm::Kernels* kernels = gemm::best_kernels(dtype == DType::bf16);
+    return kernels ? gemm::measure_peak(*kernels, seconds) : 0;
+  }
 
   std::unique_ptr<Executable> compile(Program program, const ExecutableOptions& options) override {
     processor();  // decides what the tile machine may use

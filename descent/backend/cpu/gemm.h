@@ -50,7 +50,16 @@ struct Kernels {
   size_t (*scratch_bytes)(const Problem&);
   void (*multiply)(const Problem&, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                    int64_t tile_end, int64_t panel, int64_t count);
+
+  // Multiplies registers `rounds` times and says how many floating-point operations that were.
+  double (*exercise)(int64_t rounds);
 };
+
+// The best that the processor offers for f32 or bf16; null if it lacks the vectors.
+const Kernels* best_kernels(bool bf16);
+
+// Floating-point operations a second of these kernels' unit on all threads, measured for about so many seconds.
+double measure_peak(const Kernels& kernels, double seconds);
 
 // Null where the processor lacks the instructions.
 const Kernels* amx_bf16();

@@ -95,6 +95,8 @@ struct TileConfig {
   uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
+// Not a local: GCC 12's intrinsic tells the compiler of its first bytes only.
+alignas(64) constexpr TileConfig tile_config;
 
 // A packed panel; the extra block keeps panels from starting in the same cache set.
 int64_t panel_units(const Problem& p) { return (panel_blocks(p) * blocks(p) + 1) * block; }
@@ -290,12 +292,23 @@ void multiply_panels(const Problem& p, const std::byte* shared, const std::byte*
 
 void multiply(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
               int64_t tile_end, int64_t panel, int64_t count) {
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  _tile_loadconfig(&tile_config);
   const auto run = p.m <= 16 ? (panel_blocks(p) == 1 ? multiply_panels<1, 1> : multiply_panels<1, 2>)
                              : (panel_blocks(p) == 1 ? multiply_panels<2, 1> : multiply_panels<2, 2>);
   run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
   _tile_release();
+}
+
+double exercise(int64_t rounds) {
+  _tile_loadconfig(&tile_config);
+  for (int64_t r = 0; r < rounds; ++r) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+  return 4 * 2.0 * 16 * 16 * depth * static_cast<double>(rounds);
 }
 
 }  // namespace
@@ -310,7 +323,8 @@ void multiply(const Problem& p, const std::byte* shared, const std::byte* panels
 namespace descent::cpu::gemm {
 
 const Kernels* amx_bf16() {
-  static constexpr Kernels table{"gemm amx bf16", panel_columns, row_tiles, tile_row, shared_bytes, share_a, panel_bytes, pack, scratch_bytes, multiply};
+  static constexpr Kernels table{"gemm amx bf16", panel_columns, row_tiles,     tile_row, shared_bytes, share_a,
+                                 panel_bytes,     pack,          scratch_bytes, multiply, exercise};
   return processor().amx_bf16 && processor().avx512 ? &table : nullptr;
 }
 

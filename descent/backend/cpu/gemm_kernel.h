@@ -215,9 +215,28 @@ struct Gemm {
     }
   }
 
+  // As many sums as hide the unit's latency.
+  static double exercise(int64_t rounds) {
+    constexpr int sums = 10;
+    typename V::reg sum[sums];
+    const typename V::reg x = V::set1(0x1p-60f);
+#pragma GCC unroll 10
+    for (int i = 0; i < sums; ++i) sum[i] = V::zero();
+#pragma GCC unroll 1
+    for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 10
+      for (int i = 0; i < sums; ++i) sum[i] = V::fma(x, x, sum[i]);
+    }
+    alignas(64) float kept[width];
+    for (int i = 1; i < sums; ++i) sum[0] = V::add(sum[0], sum[i]);
+    V::store_some(kept, sum[0], width);
+    asm volatile("" : : "r"(kept) : "memory");  // so that the sums are wanted
+    return 2.0 * sums * width * per_unit * static_cast<double>(rounds);
+  }
+
   static constexpr Kernels table(const char* name) {
     return {name, [](const Problem& p) { return panel_for(p.n); }, tiles, tile_row, shared_bytes, share_a, panel_bytes, pack,
-            [](const Problem&) { return size_t{0}; }, multiply};
+            [](const Problem&) { return size_t{0}; }, multiply, exercise};
   }
 };
 

@@ -248,22 +248,12 @@ class WithEpilogue : public Call {
   std::shared_ptr<std::byte[]> memory_;
 };
 
-// The best that the processor offers; null if it lacks the vectors.
-const gemm::Kernels* own_kernels(const CallStep& step) {
-  const auto first = [](std::initializer_list<const gemm::Kernels*> best_first) {
-    const auto found = std::ranges::find_if(best_first, [](const gemm::Kernels* kernels) { return kernels != nullptr; });
-    return found == best_first.end() ? nullptr : *found;
-  };
-  if (step.reads[0].dtype == DType::bf16) return first({gemm::amx_bf16(), gemm::avx512_bf16()});
-  return first({gemm::avx512_f32(), gemm::avx2_f32()});
-}
-
 }  // namespace
 
 std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program) {
   if (!is_multiplied_here(step.reads[0].dtype)) fail(text("matrix products on the CPU take f32 or bf16, not ", step.reads[0].dtype));
   if (is_empty(step)) return std::make_unique<EmptyMatmul>(step);
-  if (const gemm::Kernels* own = own_kernels(step)) return std::make_unique<GemmMatmul>(step, program, *own);
+  if (const gemm::Kernels* own = gemm::best_kernels(step.reads[0].dtype == DType::bf16)) return std::make_unique<GemmMatmul>(step, program, *own);
   std::unique_ptr<Call> product = make_onednn_matmul(step);
   if (!step.epilogue) return product;
   return std::make_unique<WithEpilogue>(std::move(product), step, program);
