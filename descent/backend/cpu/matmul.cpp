@@ -90,8 +90,8 @@ class GemmMatmul : public Call {
     panels_ = (problem_.n + kernels_.panel(problem_) - 1) / kernels_.panel(problem_);
     tiles_ = kernels_.tiles(problem_);
     // An epilogue that reads much wants whole rows: the processor sees long streams coming, short ones it does not.
-    const bool reads_much = epilogue_ && epilogue_->bytes_read() >= 12;
-    by_panels_ = !reads_much && (panels_ % threads_ == 0 || panels_ >= 4 * threads_);
+    const bool whole_rows = epilogue_ && (epilogue_->bytes_read() >= 12 || problem_.n < 512 * threads_);
+    by_panels_ = !whole_rows && (panels_ % threads_ == 0 || panels_ >= 4 * threads_);
     plan_group();
     shared_bytes_ = rounded(kernels_.shared_bytes(problem_));
     scratch_bytes_ = rounded(kernels_.scratch_bytes(problem_));
