@@ -50,7 +50,7 @@ gemm::Matrix last_two(const View& view) {
 // How much of a product one thread has in hand at a time.
 constexpr size_t group_bytes = 512 << 10;  // of packed panels: they stay in the second cache
 constexpr size_t chunk_bytes = 256 << 10;  // of the tiles of A that a group is multiplied with before the next ones
-constexpr int64_t epilogue_rows = 64;       // of the product, before the epilogue runs on them
+constexpr int64_t epilogue_rows = 32;       // of the product, before the epilogue runs on them
 
 // Our own kernels: one parallel region, over panels of columns where there are enough, else over rows; a batch of
 // small products is shared out whole.
@@ -89,13 +89,11 @@ class GemmMatmul : public Call {
     whole_ = batch_ > 1;
     panels_ = (problem_.n + kernels_.panel(problem_) - 1) / kernels_.panel(problem_);
     tiles_ = kernels_.tiles(problem_);
-    // An epilogue that reads much wants whole rows: the processor sees long streams coming, short ones it does not.
-    const bool whole_rows = epilogue_ && (epilogue_->bytes_read() >= 12 || problem_.n < 512 * threads_);
-    by_panels_ = !whole_rows && (panels_ % threads_ == 0 || panels_ >= 4 * threads_);
+    by_panels_ = !epilogue_ && (panels_ % threads_ == 0 || panels_ >= 4 * threads_);
     plan_group();
     shared_bytes_ = rounded(kernels_.shared_bytes(problem_));
     scratch_bytes_ = rounded(kernels_.scratch_bytes(problem_));
-    piece_bytes_ = epilogue_ ? rounded(static_cast<size_t>(most_rows() * group_ * kernels_.panel(problem_)) * sizeof(float)) : 0;
+    piece_bytes_ = epilogue_ ? rounded(static_cast<size_t>(most_rows() * piece_pitch()) * sizeof(float)) : 0;
     table_bytes_ = epilogue_ ? rounded(buffers_ * sizeof(std::byte*)) : 0;
     thread_bytes_ = rounded(static_cast<size_t>(group_) * kernels_.panel_bytes(problem_)) + scratch_bytes_ + piece_bytes_ + table_bytes_;
     const size_t shares = whole_ ? static_cast<size_t>(threads_) : 1;
@@ -106,13 +104,16 @@ class GemmMatmul : public Call {
   // Several panels are packed at once, and then multiplied with some tiles at a time.
   void plan_group() {
     const int64_t each = by_panels_ && !whole_ ? (panels_ + threads_ - 1) / threads_ : panels_;
-    group_ = std::clamp<int64_t>(static_cast<int64_t>((epilogue_ ? 5 * group_bytes / 2 : group_bytes) / kernels_.panel_bytes(problem_)), 1, each);
+    group_ = std::clamp<int64_t>(static_cast<int64_t>(group_bytes / kernels_.panel_bytes(problem_)), 1, each);
     const int64_t tile_rows = kernels_.tile_row(problem_, 1);
     const auto tile_bytes = static_cast<size_t>(tile_rows * problem_.k) * size_of(a_.dtype);
     chunk_ = epilogue_ ? (epilogue_rows + tile_rows - 1) / tile_rows
              : group_ == 1 ? tiles_
                            : std::max<int64_t>(1, static_cast<int64_t>(chunk_bytes / tile_bytes));
   }
+
+  // Not a power of two, or the rows' lines would all be in the same few places of the first cache.
+  int64_t piece_pitch() const { return group_ * kernels_.panel(problem_) + 16; }
 
   static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
   int64_t most_rows() const {
@@ -192,21 +193,15 @@ class GemmMatmul : public Call {
     }
   }
 
-  // A piece of the product, which the epilogue then finds where the whole would have it: the table says that the
-  // product begins where it would if the row in hand lay in its place.
+  // A piece of the product, and its epilogue.
   void multiply_piece(gemm::Problem p, const std::byte* shared, const Mine& own, const Range& piece) const {
     const int64_t columns = kernels_.panel(p), first = piece.panel_begin * columns, width = std::min(piece.panel_end * columns, p.n) - first;
     const int64_t row = kernels_.tile_row(p, piece.tile_begin), rows = rows_of(piece.tile_begin, piece.tile_end);
     auto* sums = reinterpret_cast<float*>(own.piece);
-    p.ldc = width;
-    p.c = reinterpret_cast<std::byte*>(sums - row * width - first);
+    p.ldc = piece_pitch();
+    p.c = reinterpret_cast<std::byte*>(sums - row * p.ldc - first);
     kernels_.multiply(p, shared, own.panels, own.scratch, piece.tile_begin, piece.tile_end, piece.panel_begin, piece.panel_end - piece.panel_begin);
-    const bool whole_rows = width == p.n;
-    for (int64_t r = 0; r < (whole_rows ? 1 : rows); ++r) {
-      const int64_t flat = (row + r) * p.n + first;
-      own.table[c_.buffer] = reinterpret_cast<std::byte*>(sums + r * width - flat);
-      epilogue_->run(flat, whole_rows ? rows * width : width);
-    }
+    epilogue_->run({row * p.n + first, rows, width, p.n}, own.table, {c_.buffer, sums, p.ldc});
   }
 
   const gemm::Kernels& kernels_;
@@ -236,7 +231,7 @@ class WithEpilogue : public Call {
     table_[result_.buffer] = memory_.get();
     product_->run(table_.data());
     epilogue_.begin(table_.data());
-    epilogue_.run(0, result_.elements());
+    epilogue_.run({0, 1, result_.elements(), 0}, table_.data(), {result_.buffer, reinterpret_cast<float*>(memory_.get()), 0});
   }
   std::string kernel() const override { return product_->kernel() + ", then its epilogue"; }
 

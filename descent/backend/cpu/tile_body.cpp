@@ -216,7 +216,8 @@ class BodyBuilder {
                   .level = level,
                   .dtype = node(id).dtype,
                   .run = table_.cast[static_cast<size_t>(LaneType::real)][static_cast<size_t>(DType::f32)],
-                  .in = {id, -1, -1, -1}};
+                  .in = {id, -1, -1, -1},
+                  .type = lane_type(node(id).dtype)};
     made.period = level == Level::element && node(id).uniform ? 1 : 0;
     return add(made);
   }
@@ -245,13 +246,11 @@ class BodyBuilder {
     const auto index = static_cast<size_t>(op);
     const LaneType type = lane_type(node(in[op == Arith::where ? 1 : 0]).dtype);
     const bool in_bf16 = dtype == DType::bf16 && !is_exact(op, dtype);
-    TileNode made{.level = level, .dtype = dtype, .in = in, .type = type, .arith = op, .cost = arith_costs[index]};
+    TileNode made{.level = level, .dtype = dtype, .in = in, .type = type, .arith = op, .in_bf16 = in_bf16, .cost = arith_costs[index]};
     made.run = in_bf16 ? table_.arith_bf16[index] : table_.arith[static_cast<size_t>(type)][index];
     if (is_comparison(op) || is_exact(op, dtype) || in_bf16 || dtype == DType::f32 || dtype == DType::i32 ||
         dtype == DType::u32) {
-      const int id = compute(made);
-      if (in_bf16) body_.nodes.back().arith.reset();
-      return id;
+      return compute(made);
     }
     made.dtype = type == LaneType::real ? DType::f32 : DType::i32;
     return cast(compute(made), dtype);

@@ -32,7 +32,8 @@ struct TileNode {
   int64_t inner = 1, size = 1;
   LoopOp reduce = LoopOp::sum;
   LaneType type = LaneType::real;   // of what is reduced or computed with
-  std::optional<Arith> arith = {};  // of compute nodes whose result is not rounded further
+  std::optional<Arith> arith = {};  // of compute nodes: none converts from `type` to `dtype`, or is a joined routine
+  bool in_bf16 = false;             // the result is rounded to bf16
   int cost = 1;                     // about vectors of work
 
   bool uniform = false;  // one value for the whole domain
@@ -40,6 +41,7 @@ struct TileNode {
   int64_t period = 0;    // element (r, c)'s value follows from its flat index modulo this; 0: not known to repeat
 
   static constexpr int64_t longest_period = int64_t{1} << 40;
+  bool joins() const { return kind == Kind::compute && arith && !in_bf16; }
   bool repeats() const { return uniform || steady; }  // one group of lanes holds it
 };
 
@@ -50,6 +52,9 @@ struct TileBody {
 
 // Fails naming the instruction if it is nothing that the table has a routine for.
 TileBody tile_body(const LoopKernel& kernel, Walk walk, const TileTable& table);
+
+// Makes a + -b to a - b: the same number, but of two that are none. Negations that nobody else uses become `dead`.
+void find_differences(TileBody& body, const TileTable& table);
 
 // Joins compute nodes with arguments that nobody else uses, where there is one routine for both and `places`, by node,
 // says that they are computed at the same time. The arguments become `dead`.

@@ -42,8 +42,14 @@ struct TileFrame {
   int64_t row0 = 0, column0 = 0;                                // its first row and column in the domain
   int64_t chunk = 0;                                            // which part of the reduced axis
 
+  // Field by field: a wide load of what narrow stores have just written waits until all stores before it, the results'
+  // among them, have reached the cache.
   void set(Lanes kind, const Extent& value) {
-    extent[static_cast<size_t>(kind)] = value;
+    Extent& to = extent[static_cast<size_t>(kind)];
+    to.flat = value.flat;
+    to.rows = value.rows;
+    to.run = value.run;
+    to.pitch = value.pitch;
     lanes[static_cast<size_t>(kind)] = round_up(value.count(), lane_group);
   }
 };
@@ -128,6 +134,8 @@ inline constexpr size_t reduce_ops = 2;
 
 // Everything that a vector target offers. Empty entries do not exist (or, for casts, change nothing).
 struct TileTable {
+  bool native_loops = false;  // elementwise kernels become machine code where they can
+
   // tile_arith.cpp
   TileRoutine arith[lane_types][arith_count] = {};
   TileRoutine arith_bf16[arith_count] = {};         // real, each result rounded to bf16

@@ -45,11 +45,14 @@ class Joiner {
         if (id >= 0) ++uses_[static_cast<size_t>(id)];
   }
 
+  void find_differences() {
+    for (TileNode& node : nodes_) subtract(node);
+  }
+
   // From the last to the first, so that the longest joins are found first.
-  void run() {
-    for (size_t id = 0; id < nodes_.size(); ++id) subtract(nodes_[id]);
+  void join() {
     for (size_t id = nodes_.size(); id-- > 0;)
-      if (nodes_[id].kind == Kind::compute && nodes_[id].arith) join(id);
+      if (nodes_[id].joins()) join(id);
   }
 
  private:
@@ -63,7 +66,7 @@ class Joiner {
   }
 
   bool is_real(const TileNode& from, Arith op) const {
-    return from.kind == Kind::compute && from.arith == op && from.type == LaneType::real;
+    return from.joins() && from.arith == op && from.type == LaneType::real;
   }
 
   // a + -b is a - b.
@@ -83,7 +86,7 @@ class Joiner {
   // Whether argument `id` of `of` can be computed within it.
   bool can_take(size_t of, int id, bool real = true) {
     const TileNode& from = node(id);
-    return from.kind == Kind::compute && from.arith && (!real || from.type == LaneType::real) &&
+    return from.joins() && (!real || from.type == LaneType::real) &&
            uses_[static_cast<size_t>(id)] == 1 && places_[of] == places_[static_cast<size_t>(id)];
   }
   std::optional<Inner> takes(size_t of, int id) { return can_take(of, id) ? inner_of(*node(id).arith) : std::nullopt; }
@@ -148,8 +151,10 @@ class Joiner {
 
 }  // namespace
 
+void find_differences(TileBody& body, const TileTable& table) { Joiner(body, table, {}).find_differences(); }
+
 void join_nodes(TileBody& body, const TileTable& table, std::span<const int> places) {
-  Joiner(body, table, places).run();
+  Joiner(body, table, places).join();
 }
 
 }  // namespace descent::cpu

@@ -168,9 +168,19 @@ void TileSpans::begin(std::byte* const* addresses) const {
   state_->part.begin(0, span_frame, thread_registers.floats());
 }
 
-int64_t TileSpans::bytes_read() const { return state_->part.bytes_read(); }
-
-void TileSpans::run(int64_t flat, int64_t count) const { state_->part.run_span(flat, count, span_frame, thread_registers.floats()); }
+void TileSpans::run(const Extent& extent, std::byte** addresses, const Piece& piece) const {
+  const TilePart& part = state_->part;
+  // The address that element 0 would have if the buffer lay where this row of the piece does.
+  const auto place_row = [&](int64_t row) {
+    addresses[piece.buffer] = reinterpret_cast<std::byte*>(piece.data + row * (piece.pitch - extent.pitch) - extent.flat);
+  };
+  place_row(0);
+  if (part.native()) return part.native()->run(addresses, extent, piece.pitch);
+  for (int64_t row = 0; row < extent.rows; ++row) {
+    place_row(row);
+    part.run_span(extent.flat + row * extent.pitch, extent.run, span_frame, thread_registers.floats());
+  }
+}
 
 void set_tile_parallel_cost(double vectors) { parallel_cost = vectors; }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "descent/compile/program.h"
+#include "descent/backend/cpu/tile_code.h"
 
 namespace descent::cpu {
 
@@ -35,6 +35,13 @@ class TileLaunch {
   std::unique_ptr<State> state_;
 };
 
+// A part of a passing buffer's f32 elements: where the first is, and how far apart the rows of an extent are.
+struct Piece {
+  BufferId buffer;
+  float* data;
+  int64_t pitch;
+};
+
 // An elementwise kernel made ready to run span by span, inside somebody else's parallel region.
 class TileSpans {
  public:
@@ -43,11 +50,11 @@ class TileSpans {
   TileSpans(TileSpans&&) noexcept;
   ~TileSpans();
 
-  // Readies the calling thread, whose next run()s take the bytes from `addresses`; these may change between them.
+  // Readies the calling thread, whose next run()s take the bytes from `addresses`.
   void begin(std::byte* const* addresses) const;
-  void run(int64_t flat, int64_t count) const;
 
-  int64_t bytes_read() const;  // from memory, for each element
+  // Some elements of the domain. `addresses` are those of begin(); the entry of the piece's buffer is changed.
+  void run(const Extent& extent, std::byte** addresses, const Piece& piece) const;
 
  private:
   struct State;

@@ -7,6 +7,7 @@ namespace descent::cpu {
 namespace {
 
 constexpr int64_t gathered_lanes = 256;  // kept elements of a unit of a gathering stage
+constexpr int64_t fetched_ahead = 512;   // elements of a stream: the processor itself stops at the end of a page
 
 int64_t divided(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
@@ -39,6 +40,7 @@ double TilePart::unit_cost(size_t stage) const {
 }
 
 void TilePart::begin(size_t stage, TileFrame& frame, float* registers) const {
+  if (native_) return;
   for (size_t id = 0; id < offsets_.size(); ++id) frame.reg[id] = registers + std::max<int64_t>(offsets_[id], 0);
   frame.chunk = 0;
   if (stage % 2 == 1) return run_all(gathers_[stage / 2].setup, frame);
@@ -95,14 +97,8 @@ void TilePart::prefetch_tile(const TilePhase& phase, const TileFrame& frame, con
   }
 }
 
-int64_t TilePart::bytes_read() const {
-  int64_t bytes = 0;
-  for (const TileView* view : phases_[0].streams) bytes += static_cast<int64_t>(size_of(view->dtype));
-  return bytes;
-}
-
-void TilePart::run_tile(const TilePhase& phase, TileFrame& frame, float* registers, const Extent& element) const {
-  frame.set(Lanes::element, element);
+void TilePart::run_tile(const TilePhase& phase, TileFrame& frame, float* registers) const {
+  const Extent& element = frame.extent[static_cast<size_t>(Lanes::element)];
   if (phase.direct.empty()) return run_all(phase.any, frame);
   if (element.count() % lane_group != 0) {
     enter(phase, frame, registers);
@@ -115,9 +111,12 @@ void TilePart::run_tile(const TilePhase& phase, TileFrame& frame, float* registe
 }
 
 void TilePart::run_span(int64_t flat, int64_t count, TileFrame& frame, float* registers) const {
+  if (native_) return native_->run(frame.addresses, {flat, 1, count, fetched_ahead}, 0);
   const TilePhase& phase = phases_[0];
-  for (const int64_t end = flat + count; flat < end; flat += layout_.tile_columns)
-    run_tile(phase, frame, registers, {flat, 1, std::min(layout_.tile_columns, end - flat), 0});
+  for (const int64_t end = flat + count; flat < end; flat += layout_.tile_columns) {
+    frame.set(Lanes::element, {flat, 1, std::min(layout_.tile_columns, end - flat), 0});
+    run_tile(phase, frame, registers);
+  }
 }
 
 void TilePart::run_blocks(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame,
@@ -127,9 +126,9 @@ void TilePart::run_blocks(const TilePhase& phase, int64_t begin, int64_t end, Ti
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t column = unit % across * layout_.tile_columns, row = unit / across % down * layout_.tile_rows;
     const int64_t slab = unit / across / down * layout_.rows * layout_.columns;
-    run_tile(phase, frame, registers,
-             {slab + row * layout_.columns + column, std::min(layout_.tile_rows, layout_.rows - row),
-              std::min(layout_.tile_columns, layout_.columns - column), layout_.columns});
+    frame.set(Lanes::element, {slab + row * layout_.columns + column, std::min(layout_.tile_rows, layout_.rows - row),
+                               std::min(layout_.tile_columns, layout_.columns - column), layout_.columns});
+    run_tile(phase, frame, registers);
   }
 }
 
@@ -138,7 +137,8 @@ void TilePart::run_rows(const TilePhase& phase, int64_t begin, int64_t end, Tile
     frame.row0 = unit * layout_.tile_rows;
     frame.rows = std::min(layout_.tile_rows, layout_.rows - frame.row0);
     frame.set(Lanes::row, {frame.row0, 1, frame.rows, 0});
-    run_tile(phase, frame, registers, {frame.row0 * layout_.columns, frame.rows, layout_.columns, layout_.columns});
+    frame.set(Lanes::element, {frame.row0 * layout_.columns, frame.rows, layout_.columns, layout_.columns});
+    run_tile(phase, frame, registers);
   }
 }
 
@@ -153,7 +153,8 @@ void TilePart::run_long_row(const TilePhase& phase, int64_t unit, TileFrame& fra
   for (frame.column0 = frame.chunk * layout_.chunk; frame.column0 < end; frame.column0 += layout_.tile_columns) {
     frame.columns = std::min(layout_.tile_columns, end - frame.column0);
     frame.set(Lanes::column, {frame.column0, 1, frame.columns, 0});
-    run_tile(phase, frame, registers, {row * layout_.columns + frame.column0, 1, frame.columns, 0});
+    frame.set(Lanes::element, {row * layout_.columns + frame.column0, 1, frame.columns, 0});
+    run_tile(phase, frame, registers);
   }
   run_all(phase.post, frame);
 }
@@ -172,10 +173,11 @@ void TilePart::run_columns(const TilePhase& phase, int64_t unit, TileFrame& fram
   for (int64_t flushed = frame.row0; frame.row0 < end; frame.row0 += layout_.tile_rows) {
     frame.rows = std::min(layout_.tile_rows, end - frame.row0);
     frame.set(Lanes::row, {frame.row0, 1, frame.rows, 0});
-    const Extent element{frame.row0 * layout_.columns + frame.column0, frame.rows, frame.columns, layout_.columns};
+    const int64_t flat = frame.row0 * layout_.columns + frame.column0;
     if (frame.columns < layout_.columns && frame.row0 + 2 * layout_.tile_rows <= end)
-      prefetch_tile(phase, frame, {element.flat + element.rows * layout_.columns, element.rows, element.run, element.pitch});
-    run_tile(phase, frame, registers, element);
+      prefetch_tile(phase, frame, {flat + frame.rows * layout_.columns, frame.rows, frame.columns, layout_.columns});
+    frame.set(Lanes::element, {flat, frame.rows, frame.columns, layout_.columns});
+    run_tile(phase, frame, registers);
     if (frame.row0 + layout_.tile_rows - flushed < layout_.flush_rows) continue;
     run_all(phase.flush, frame);
     flushed = frame.row0 + layout_.tile_rows;

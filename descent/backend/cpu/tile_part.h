@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "descent/backend/cpu/native_loop.h"
 #include "descent/backend/cpu/tile_layout.h"
 
 namespace descent::cpu {
@@ -47,14 +48,14 @@ class TilePart {
   bool is_flat() const { return !staged_ && layout_.walk == Walk::flat; }
   void begin(size_t stage, TileFrame& frame, float* registers) const;
   void run_span(int64_t flat, int64_t count, TileFrame& frame, float* registers) const;
-  int64_t bytes_read() const;  // of a flat kernel, for each element
+  const NativeLoop* native() const { return native_.get(); }
 
  private:
   friend class TilePlanner;
 
   void enter(const TilePhase& phase, TileFrame& frame, float* registers) const;
   void prefetch_tile(const TilePhase& phase, const TileFrame& frame, const Extent& element) const;
-  void run_tile(const TilePhase& phase, TileFrame& frame, float* registers, const Extent& element) const;
+  void run_tile(const TilePhase& phase, TileFrame& frame, float* registers) const;  // the frame's element extent
   void run_blocks(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
   void run_rows(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const;
   void run_long_row(const TilePhase& phase, int64_t unit, TileFrame& frame, float* registers) const;
@@ -70,6 +71,7 @@ class TilePart {
   int64_t register_floats_ = 0;
   std::vector<float> shared_;  // partial results of chunks
   double cost_ = 1;            // of 16 elements
+  std::unique_ptr<const NativeLoop> native_;  // does the work of a flat kernel, where there is one
 };
 
 // Fails naming the instruction if there is something the machine cannot do.

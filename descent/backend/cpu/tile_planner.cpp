@@ -15,8 +15,10 @@ class TilePlanner {
     const Walk walk = choose_walk(kernel);
     body_ = tile_body(kernel, walk, table);
     prune();
+    find_differences(body_, table_);
     part_.layout_ = choose_layout(kernel, body_, walk);
     times_ = node_times(body_, layout());
+    if (walk == Walk::flat && table.native_loops) part_.native_ = NativeLoop::make(body_, places_);
     join();
   }
 

@@ -2,6 +2,7 @@
 
 #include <hwy/targets.h>
 
+#include "descent/backend/cpu/native_loop.h"
 #include "descent/backend/cpu/tile_code.h"
 #include "descent/backend/cpu/tile_machine.h"
 
@@ -9,7 +10,7 @@ namespace descent::cpu {
 
 namespace {
 
-constexpr std::string_view with_bf16 = "+BF16";
+constexpr std::string_view with_bf16 = "+BF16", with_code = "+CODE";
 constexpr int64_t wide_targets = HWY_AVX3 | HWY_AVX3_DL;
 
 // What processor and program have in common, best first. (Highway's own answer depends on what was chosen last.)
@@ -18,53 +19,64 @@ const std::vector<int64_t>& common_targets() {
   return all;
 }
 
-struct Active {
+// What is used of a target beyond its vectors, where the processor has it.
+struct Choice {
   int64_t target;
-  bool bf16;
+  bool bf16 = false, code = false;
+  std::string name() const { return text(hwy::TargetName(target), bf16 ? with_bf16 : "", code ? with_code : ""); }
+};
+
+// Best first.
+std::vector<Choice> choices() {
+  std::vector<Choice> all;
+  TileTable unused;
+  for (const int64_t target : common_targets()) {
+    const bool bf16 = (target & wide_targets) != 0 && fill_bf16(unused);
+    if (bf16 && has_native_loops()) all.push_back({target, true, true});
+    if (bf16) all.push_back({target, true});
+    all.push_back({target});
+  }
+  return all;
+}
+
+struct Active {
+  Choice choice;
   TileTable table;
 
-  Active(int64_t chosen, bool use_bf16) : target(chosen) {
+  explicit Active(const Choice& chosen) : choice(chosen) {
     fill_arith(table);
     fill_memory(table);
     fill_reduce(table);
-    bf16 = use_bf16 && (target & wide_targets) != 0 && fill_bf16(table);
+    if (choice.bf16) fill_bf16(table);
+    table.native_loops = choice.code;
   }
 };
 
 Active& active() {
-  static Active chosen(common_targets()[0], true);
+  static Active chosen(choices()[0]);
   return chosen;
-}
-
-std::string name_of(int64_t target, bool bf16) {
-  return std::string(hwy::TargetName(target)) + std::string(bf16 ? with_bf16 : "");
 }
 
 }  // namespace
 
 const TileTable& tile_table() { return active().table; }
 
-std::string tile_target() { return name_of(active().target, active().bf16); }
+std::string tile_target() { return active().choice.name(); }
 
 std::vector<std::string> tile_targets() {
   std::vector<std::string> names;
-  TileTable unused;
-  for (const int64_t target : common_targets()) {
-    if ((target & wide_targets) != 0 && fill_bf16(unused)) names.push_back(name_of(target, true));
-    names.push_back(name_of(target, false));
-  }
+  for (const Choice& choice : choices()) names.push_back(choice.name());
   return names;
 }
 
 void set_tile_target(const std::string& name) {
-  for (const int64_t target : common_targets())
-    for (const bool bf16 : {false, true}) {
-      if (name != name_of(target, bf16)) continue;
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      active() = Active(target, bf16);
-      return;
-    }
+  for (const Choice& choice : choices()) {
+    if (name != choice.name()) continue;
+    hwy::SetSupportedTargetsForTest(choice.target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    active() = Active(choice);
+    return;
+  }
   const std::vector<std::string> names = tile_targets();
   fail(text("this processor and program have no vector target '", name, "', but ", join(names, ", ")));
 }
