@@ -122,7 +122,8 @@ class Partitioner {
   }
 
   // A value that costs less to compute again than to store and load: made of nothing but numbers (a dropout mask), or
-  // elementwise from one value that is stored anyway (a cast, a comparison).
+  // elementwise, with a few plain operations, from values that are stored anyway and are hardly more bytes (a cast, a
+  // comparison, a gradient where relu's result was positive).
   bool cheap_again(uint32_t id) {
     const Node& node = graph_.node(id);
     if (!options_.fuse && !is_generator(node)) return false;
@@ -130,13 +131,30 @@ class Partitioner {
     for (const Use& use : uses_[id])
       if (!is_loop(graph_.node(use.reader)) || !keeps_index(use.map, elements(id))) return false;
     if (is_generator(node) || only_numbers(id)) return true;
-    int stored = 0;
-    for (const Read& read : reads_[id]) {
-      if (only_numbers(read.base.node)) continue;
-      if (!is_stored(read.base.node)) return false;
-      ++stored;
-    }
-    return stored == 1;
+    Origin origin;
+    if (!trace_origin(id, origin)) return false;
+    size_t bytes = 0;
+    for (const uint32_t stored : origin.stored) bytes += size_of(graph_.node(stored).outputs[0].dtype);
+    return origin.stored.size() == 1 || bytes <= 2 * size_of(node.outputs[0].dtype);
+  }
+
+  // What a value is computed from.
+  struct Origin {
+    std::set<uint32_t> stored;
+    int operations = 0;
+  };
+
+  // False if that is too much, or not element by element.
+  bool trace_origin(uint32_t id, Origin& origin) {
+    constexpr int most_operations = 4;
+    if (!graph_.node(id).op->name.starts_with("cast") && ++origin.operations > most_operations) return false;
+    return std::ranges::all_of(reads_[id], [&](const Read& read) {
+      const uint32_t base = read.base.node;
+      if (only_numbers(base)) return true;
+      if (!keeps_index(read.map, elements(base))) return false;
+      if (is_stored(base)) return origin.stored.insert(base).second || true;
+      return graph_.node(base).op->op_class == OpClass::elementwise && trace_origin(base, origin);
+    });
   }
 
   // Whoever computes it, it goes to memory: a call or a result needs it there.

@@ -86,8 +86,17 @@ Tensor reshaped(Tensor x, const Shape& shape, Site at) {
   return reshape(x, shape, at);
 }
 
+// A converted value seen otherwise is the value seen otherwise, converted: what is stored is the narrow one, or what takes
+// a part of it.
+Maybe converted_later(const Node& node, const Tensors& in) {
+  if (!is<Cast>(in[0].node())) return none;
+  const Tensor below(in[0].graph(), in[0].node().inputs[0]);
+  return cast(apply(*node.op, std::span(&below, 1), node.attrs, node.site)[0], in[0].dtype(), node.site);
+}
+
 Maybe simplify_reshape(const Node& node, const Tensors& in) {
   if (const Maybe same = same_shape_view(node, in)) return same;
+  if (const Maybe converted = converted_later(node, in)) return converted;
   if (is<Reshape>(in[0].node())) return reshaped(in[0], node.outputs[0].shape, node.site);
   if (const auto value = splat(in[0])) return filled(in[0].graph(), *value, node.outputs[0], node.site);
   return none;
@@ -113,12 +122,9 @@ Maybe simplify_permute(const Node& node, const Tensors& in) {
   return permute(Tensor(in[0].graph(), in[0].node().inputs[0]), both, node.site);
 }
 
-// A part of a converted value is the part, converted: the whole then need not be stored for it.
 Maybe simplify_slice(const Node& node, const Tensors& in) {
   if (const Maybe same = same_shape_view(node, in)) return same;
-  if (!is<Cast>(in[0].node())) return none;
-  const Tensor below(in[0].graph(), in[0].node().inputs[0]);
-  return cast(apply(*node.op, std::span(&below, 1), node.attrs, node.site)[0], in[0].dtype(), node.site);
+  return converted_later(node, in);
 }
 
 Maybe simplify_cast(const Node& node, const Tensors& in) {
