@@ -15,7 +15,7 @@ namespace descent::cpu {
 class NativeLoop {
  public:
   // Writes the code of a body whose nodes are not joined yet. Null where there is something that has no instruction
-  // here (elementary functions, random bits, views that are neither dense nor one value nor one row for all), where the
+  // here (logarithms, sines, powers, random bits, views that are neither dense nor one value nor one row for all), where the
   // registers do not suffice, or where the system allows no new code.
   static std::unique_ptr<const NativeLoop> make(const TileBody& body, const BufferPlaces& places);
   virtual ~NativeLoop() = default;

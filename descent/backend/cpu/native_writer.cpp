@@ -22,6 +22,9 @@ bool has_arithmetic(const TileNode& node) {
   if (node.type == LaneType::u32) return false;
   switch (op) {
     case Arith::neg:
+    case Arith::exp:
+    case Arith::tanh:
+    case Arith::erf:
     case Arith::sqrt:
     case Arith::floor:
     case Arith::add:
@@ -266,7 +269,7 @@ void NativeWriter::write_steady(const std::vector<int>& nodes, bool some) {
     reset_registers();
     const int made = take();
     if (node(id).kind == Kind::constant)
-      vbroadcastss(Zmm(made), ptr[rip + number(node(id).bits)]);
+      vbroadcastss(Zmm(made), ptr[rip + label_of(node(id).bits)]);
     else if (node(id).kind == Kind::compute)
       write_compute(id, made);
     else
@@ -367,20 +370,20 @@ void NativeWriter::round(const Zmm& to, const Zmm& from) {
 void NativeWriter::convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype) {
   const bool real = type == LaneType::real;
   if (dtype == DType::boolean) {
-    real ? vcmpps(test_, from, ptr_b[rip + number(0)], 4) : vptestmd(test_, from, from);
+    real ? vcmpps(test_, from, each(uint32_t{0}), 4) : vptestmd(test_, from, from);
     return truth(to);
   }
   if (real) return dtype == DType::bf16 ? round(to, from) : vmovaps(to, from);
   if (dtype == DType::u8) {
-    vpmaxsd(to, from, ptr_b[rip + number(0)]);
-    return vpminsd(to, to, ptr_b[rip + number(255)]);
+    vpmaxsd(to, from, each(uint32_t{0}));
+    return vpminsd(to, to, each(uint32_t{255}));
   }
   if (is_whole(dtype) || dtype == DType::u32) return vmovaps(to, from);
   vcvtdq2ps(to, from);
   if (dtype == DType::bf16) round(to, to);
 }
 
-void NativeWriter::truth(const Zmm& to) { vpbroadcastd(to | test_ | T_z, ptr[rip + number(1)]); }
+void NativeWriter::truth(const Zmm& to) { vpbroadcastd(to | test_ | T_z, ptr[rip + label_of(1)]); }
 
 void NativeWriter::write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& in) {
   switch (op) {
@@ -394,13 +397,16 @@ void NativeWriter::write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& 
 
 void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in) {
   switch (op) {
-    case Arith::neg: return vpxord(to, in[0], ptr_b[rip + number(0x80000000)]);
+    case Arith::neg: return vpxord(to, in[0], each(uint32_t{0x80000000}));
+    case Arith::exp: return write_exp(to, in[0]);
+    case Arith::tanh: return write_tanh(to, in[0]);
+    case Arith::erf: return write_erf(to, in[0]);
     case Arith::sqrt: return vsqrtps(to, in[0]);
     case Arith::floor: return vrndscaleps(to, in[0], 9);
     case Arith::add: return vaddps(to, in[0], in[1]);
     case Arith::sub: return vsubps(to, in[0], in[1]);
     case Arith::mul: return vmulps(to, in[0], in[1]);
-    case Arith::div: return write_quotient(to, in[0], in[1]);
+    case Arith::div: return write_quotient(to, in[0], in[1], temporary(), temporary());
     case Arith::max: return vmaxps(to, in[0], in[1]), keep_nan(to, in[0]);
     case Arith::min: return vminps(to, in[0], in[1]), keep_nan(to, in[0]);
     case Arith::less: return vcmpps(test_, in[0], in[1], 17), truth(to);
@@ -422,16 +428,15 @@ void NativeWriter::write_where(const Zmm& to, const std::vector<Zmm>& in) {
 
 // As in tile_math-inl.h: from an estimate, unless something is near the ends of the range. (Square roots are left to
 // the processor: its divider works on them while this goes on beside it.)
-void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b) {
-  const Zmm r = temporary(), t = temporary();
+void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t) {
   vrcp14ps(r, b);
-  vbroadcastss(t, ptr[rip + number(std::bit_cast<uint32_t>(1.0f))]);
+  spread(t, 1);
   vfnmadd231ps(t, b, r);
   vfmadd213ps(r, t, r);
   vmulps(to, a, r);
   is_usual(usual_, to, t);
   is_usual(test_, b, t);
-  vcmpps(zero_, a, ptr_b[rip + number(0)], 0);
+  vcmpps(zero_, a, each(uint32_t{0}), 0);
   korw(zero_, zero_, usual_);
   kandw(zero_, zero_, test_);
   kortestw(zero_, zero_);
@@ -446,9 +451,9 @@ void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b) {
 // 2^-50 to 2^50, of the magnitude.
 void NativeWriter::is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t) {
   constexpr uint32_t least = (127 - 50) << 23, range = 100u << 23;
-  vpandd(t, x, ptr_b[rip + number(0x7fffffff)]);
-  vpsubd(t, t, ptr_b[rip + number(least)]);
-  vpcmpud(to, t, ptr_b[rip + number(range)], 1);
+  vpandd(t, x, each(uint32_t{0x7fffffff}));
+  vpsubd(t, t, each(uint32_t{least}));
+  vpcmpud(to, t, each(uint32_t{range}), 1);
 }
 
 void NativeWriter::finish() {

@@ -4,6 +4,8 @@
 #if defined(__x86_64__)
 #include <xbyak/xbyak.h>
 
+#include <bit>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <vector>
@@ -23,7 +25,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   using Kind = TileNode::Kind;
   enum class Rate : uint8_t { never, column, element };
 
-  static constexpr int registers = 32, scratch = 3;  // so many may one node need beside its arguments and its result
+  static constexpr int registers = 32, scratch = 5;  // so many may one node need beside its arguments and its result
   static constexpr int vector_bytes = 64;
 
   NativeWriter(const TileBody& body, const BufferPlaces& places);
@@ -78,7 +80,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   const Xbyak::Reg64 addresses_ = rdi, index_ = rsi, run_ = rdx, whole_ = r10, ahead_ = r11;
   const Xbyak::Reg64 bases_[11] = {rax, rcx, r8, r9, rbx, rbp, r12, r13, r14, r15, rdi};
-  const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, some_ = k7;
+  const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, near_ = k4, some_ = k7;
 
  private:
   using Zmm = Xbyak::Zmm;
@@ -111,9 +113,23 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in);
   void keep_nan(const Zmm& to, const Zmm& first);
   void write_where(const Zmm& to, const std::vector<Zmm>& in);
-  void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b);
+  void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t);
   void is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t);
-  Xbyak::Label& number(uint32_t bits) { return numbers_[bits]; }  // 32 bits behind the code
+
+  // native_functions.cpp
+  void write_exp(const Zmm& to, const Zmm& x);
+  void write_tanh(const Zmm& to, const Zmm& x);
+  void write_erf(const Zmm& to, const Zmm& x);
+  void write_exp_in_range(const Zmm& to, const Zmm& x, const Zmm& n, const Zmm& p);
+  void write_polynomial(const Zmm& to, const Zmm& x, std::initializer_list<float> coefficients);
+  void limit(const Zmm& to, const Zmm& x, float most);
+  void copy_sign(const Zmm& to, const Zmm& sign, const Zmm& spare);
+
+  // 32 bits behind the code: one place for all lanes of an operand, or to be spread to a register's.
+  Xbyak::Label& label_of(uint32_t bits) { return numbers_[bits]; }
+  Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }
+  Xbyak::Address each(float value) { return each(std::bit_cast<uint32_t>(value)); }
+  void spread(const Zmm& to, float value) { vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]); }
 
   std::vector<Rate> rates_;
   std::vector<int> last_;          // by node: where in the loop it is last used
