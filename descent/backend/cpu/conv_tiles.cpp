@@ -280,6 +280,7 @@ void lay_pixels(const Pixels& from, std::byte* to) {
         const uint16_t* x = from.x + i * from.image_stride + p * from.pixel_stride;
         for (int64_t b = 0; b < blocks; ++b, x += channels, row += block_bytes) {
           const __mmask32 kept = i >= from.count ? 0 : b + 1 < blocks ? 0xffffffffu : last;
+          _mm_prefetch(x + 4 * from.image_stride, _MM_HINT_T1);
           _mm512_store_si512(row, _mm512_maskz_loadu_epi16(kept, x));
         }
       }

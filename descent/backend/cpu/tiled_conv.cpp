@@ -3,6 +3,7 @@
 #include "descent/backend/cpu/tiled_conv.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
@@ -18,6 +19,7 @@ constexpr int64_t ring_bytes = 512 << 10;   // of images in hand, if rows are th
 constexpr int64_t most_bytes = 3 << 19;     // beyond it, they do not
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 class TiledConv : public Call {
  public:
@@ -34,6 +36,9 @@ class TiledConv : public Call {
     meetings_ = unfolded ? each_alone(pixels_) : meetings_of(s.windows, !forward_);
     choose_bands(spatial[0]);
     for (tiles::Source& source : meetings_.sources) source.pixel = in_ring(source.pixel, images_.width(), bands_);
+    // There and back: what one result read last is still in the first cache for the next one.
+    for (int64_t i = 1; i < pixels_; i += 2)
+      std::reverse(meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i)], meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i) + 1]);
   }
 
   bool fits() const { return bands_.ring * images_.row_bytes() <= most_bytes; }
@@ -48,7 +53,12 @@ class TiledConv : public Call {
     tasks_ = units * splits_;
     threads_ = static_cast<int>(std::min(threads, tasks_));
     tap_blocks_ = taps_ * images_.blocks();
-    memory_ = allocate_bytes(static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * together_ * group_bytes_));
+    out_bytes_ = p_.out().dtype == DType::bf16 ? 2 : 4;
+    // Not a power of two, or the images' lines would all be in the same few places of the first cache.
+    stage_image_ = bands_.height * width_ * results_ + 32;
+    stage_bytes_ = splits_ == 1 && bands_.count() > 1 ? rounded(tiles::images * stage_image_ * out_bytes_) : 0;
+    thread_bytes_ = together_ * group_bytes_ + stage_bytes_;
+    memory_ = allocate_bytes(static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * thread_bytes_));
   }
 
   void run(std::byte* const* addresses) override {
@@ -58,7 +68,7 @@ class TiledConv : public Call {
       pack_weights(at.weights, share);
       if (share.parts > 1) team::barrier(share);
       tiles::start();
-      InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * together_ * group_bytes_};
+      InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * thread_bytes_};
       for (int64_t i = tasks_ * share.part / share.parts; i < tasks_ * (share.part + 1) / share.parts; ++i) run_task(i, at, hand);
       tiles::finish();
     });
@@ -120,6 +130,7 @@ class TiledConv : public Call {
     lay(first, last, chunk, band, at, hand);
     for (int64_t panel = panels_ * split / splits_; panel < panels_ * (split + 1) / splits_; ++panel)
       for (int64_t n = first; n < last; n += tiles::images) multiply(n, std::min(n + tiles::images, last), band, panel, at, hand);
+    if (stage_bytes_ != 0) give(first, last - first, band, at, hand);
   }
 
   void lay(int64_t first, int64_t last, int64_t chunk, int64_t band, const Bytes& at, InHand& hand) const {
@@ -136,12 +147,22 @@ class TiledConv : public Call {
   }
 
   void multiply(int64_t first, int64_t last, int64_t band, int64_t panel, const Bytes& at, const InHand& hand) const {
-    const bool bf16 = p_.out().dtype == DType::bf16;
-    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_;
-    const int64_t element = first * pixels_ * results_ + panel * tiles::channels;
+    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_, channel = panel * tiles::channels;
+    const bool staged = stage_bytes_ != 0;
+    std::byte* const out = staged ? stage_of(hand) - begin * results_ * out_bytes_ : at.out + first * pixels_ * results_ * out_bytes_;
     tiles::multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(), meetings_.sources.data(),
-                     begin, std::min(begin + bands_.height * width_, pixels_), at.out + element * (bf16 ? 2 : 4), bf16, results_,
-                     pixels_ * results_, last - first, std::min(tiles::channels, results_ - panel * tiles::channels)});
+                     begin, std::min(begin + bands_.height * width_, pixels_), out + channel * out_bytes_, out_bytes_ == 2, results_,
+                     staged ? stage_image_ : pixels_ * results_, last - first, std::min(tiles::channels, results_ - channel)});
+  }
+
+  std::byte* stage_of(const InHand& hand) const { return hand.rows + together_ * group_bytes_; }
+
+  // Rows of large images are gathered first: written from end to end, memory keeps up with the tiles.
+  void give(int64_t first, int64_t count, int64_t band, const Bytes& at, const InHand& hand) const {
+    const int64_t begin = band * bands_.height * width_, end = std::min(begin + bands_.height * width_, pixels_);
+    for (int64_t i = 0; i < count; ++i)
+      std::memcpy(at.out + ((first + i) * pixels_ + begin) * results_ * out_bytes_, stage_of(hand) + i * stage_image_ * out_bytes_,
+                  static_cast<size_t>((end - begin) * results_ * out_bytes_));
   }
 
   ConvProblem p_;
@@ -151,6 +172,7 @@ class TiledConv : public Call {
   Bands bands_;
   int64_t taps_ = 1, results_ = 0, panels_ = 0, pixels_ = 0, width_ = 0;  // results_: channels of the result
   int64_t together_ = 1, group_bytes_ = 0;  // groups of images in hand
+  int64_t out_bytes_ = 2, stage_image_ = 0, stage_bytes_ = 0, thread_bytes_ = 0;  // stage_image_: elements of an image's part
   int64_t splits_ = 1, tasks_ = 0, tap_blocks_ = 0;
   int threads_ = 1;
   std::shared_ptr<std::byte[]> memory_;

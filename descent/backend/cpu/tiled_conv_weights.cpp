@@ -17,7 +17,7 @@ namespace tiles = conv_tiles;
 constexpr int64_t pixels_in_hand = 64;      // at least, if there are: sums are loaded and stored once for them
 constexpr int64_t small_bytes = 256 << 10;  // sums so small are made several times, for parts of the images
 constexpr int64_t most_parts = 4;
-constexpr int64_t most_bytes = 4 << 20;  // of rows in hand
+constexpr int64_t most_bytes = 4 << 20;     // of rows in hand
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -40,6 +40,7 @@ class TiledWeightGradient : public Call {
     together_ = bands_.count() > 1 ? 1 : std::clamp<int64_t>(ceil_div(pixels_in_hand, s.places), 1, groups_);
     x_bytes_ = bands_.ring * x_.row_bytes();
     g_bytes_ = bands_.height * g_.row_bytes();
+    while (together_ > 1 && !fits()) --together_;
   }
 
   bool fits() const { return together_ * (x_bytes_ + g_bytes_) <= most_bytes; }
