@@ -24,11 +24,16 @@ void pause() {
 #endif
 }
 
-// Waits until `value` is no longer `old`: first awake, for some tens of microseconds, then asleep.
+// Waits until `value` is no longer `old`: first awake, for some tens of microseconds; then for some hundreds, giving
+// way to whoever else wants the processor, since being woken takes up to a hundred; then asleep.
 void wait_while(const std::atomic<uint32_t>& value, uint32_t old) {
   for (int i = 0; i < 2000; ++i) {
     if (value.load(std::memory_order_acquire) != old) return;
     pause();
+  }
+  for (int i = 0; i < 1000; ++i) {
+    if (value.load(std::memory_order_acquire) != old) return;
+    std::this_thread::yield();
   }
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }

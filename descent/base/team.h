@@ -2,7 +2,7 @@
 //
 // OpenMP's own threads spin for milliseconds while they wait: on a machine that also does something else, the spinning
 // takes the processor from the thread that is waited for, and a step of 1 ms takes 20. These spin for some tens of
-// microseconds, which covers the pauses within a step, and then sleep.
+// microseconds, give way for some hundreds, which covers the pauses within a step, and then sleep.
 #pragma once
 
 #include <type_traits>

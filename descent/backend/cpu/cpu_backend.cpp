@@ -19,6 +19,7 @@ struct Work {
   std::unique_ptr<Call> call;
 
   void run(std::byte* const* addresses) const { loop ? loop->run(addresses) : call->run(addresses); }
+  std::string kernel() const { return call ? call->kernel() : loop->is_native() ? "native loop" : "loop"; }
 };
 
 class CpuExecutable : public Executable {
@@ -30,7 +31,7 @@ class CpuExecutable : public Executable {
       else external_.push_back(id);
     for (const Step& step : program.steps) {
       work_.push_back(prepare(step, program));
-      times_.push_back({step.label, work_.back().call ? work_.back().call->kernel() : "loop"});
+      times_.push_back({step.label, work_.back().kernel()});
     }
   }
 

@@ -1,26 +1,43 @@
-// Elementwise kernels as machine code: values stay in vector registers from the loads to the stores, where the tile
-// machine's go through the first-level cache between any two instructions. The results are the same bits.
+// Loop kernels as machine code: values stay in vector registers from the loads to the stores, where the tile machine's
+// go through the first-level cache between any two instructions. The results are the same bits.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "descent/backend/cpu/tile_layout.h"
 
 namespace descent::cpu {
 
+// A kernel whose nodes are all of elements.
 class NativeLoop {
  public:
-  // Writes the code of a kernel whose nodes are all of elements and not joined yet. Null where there is something that
-  // has no instruction here (elementary functions, random bits, views that are neither dense nor one value), where the
+  // Writes the code of a body whose nodes are not joined yet. Null where there is something that has no instruction
+  // here (logarithms, sines, powers, random bits, views that are neither dense nor one value nor one row for all), where the
   // registers do not suffice, or where the system allows no new code.
   static std::unique_ptr<const NativeLoop> make(const TileBody& body, const BufferPlaces& places);
   virtual ~NativeLoop() = default;
 
-  // addresses[i] are the bytes of buffer i. Rows that follow are fetched ahead. The extent's rows in passing buffers are
-  // `passing_pitch` elements apart.
+  // addresses[i] are the bytes of buffer i. Rows that follow are fetched ahead. The extent's rows in passing buffers
+  // are `passing_pitch` elements apart; one row only if something has a value for each column.
   virtual void run(std::byte* const* addresses, const Extent& extent, int64_t passing_pitch) const = 0;
+  virtual bool takes_rows() const = 0;  // several at once
+};
+
+// A kernel with a value for each column, and sums down the columns.
+class NativeColumns {
+ public:
+  // As above. A spread register's columns are found in registers[number of the node that is spread], and what is summed
+  // is added to registers[sums[number of the sum]].
+  static std::unique_ptr<const NativeColumns> make(const TileBody& body, const BufferPlaces& places,
+                                                   std::span<const int> sums);
+  virtual ~NativeColumns() = default;
+
+  // The extent begins at `column`; its registers begin with that column. At least one row.
+  virtual void run(std::byte* const* addresses, float* const* registers, const Extent& extent,
+                   int64_t column) const = 0;
 };
 
 // Whether this processor has the instructions: AVX-512 with bf16 conversions.

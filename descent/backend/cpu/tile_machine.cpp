@@ -175,7 +175,7 @@ void TileSpans::run(const Extent& extent, std::byte** addresses, const Piece& pi
     addresses[piece.buffer] = reinterpret_cast<std::byte*>(piece.data + row * (piece.pitch - extent.pitch) - extent.flat);
   };
   place_row(0);
-  if (part.native()) return part.native()->run(addresses, extent, piece.pitch);
+  if (part.native() && part.native()->takes_rows()) return part.native()->run(addresses, extent, piece.pitch);
   for (int64_t row = 0; row < extent.rows; ++row) {
     place_row(row);
     part.run_span(extent.flat + row * extent.pitch, extent.run, span_frame, thread_registers.floats());
@@ -188,6 +188,9 @@ TileLaunch::TileLaunch(TileLaunch&&) noexcept = default;
 TileLaunch::~TileLaunch() = default;
 
 int TileLaunch::threads() const { return state_->threads; }
+bool TileLaunch::is_native() const {
+  return std::ranges::all_of(state_->parts, [](const TilePart& part) { return part.is_native(); });
+}
 
 void TileLaunch::run(std::byte* const* addresses) const {
   if (state_->threads == 1)

@@ -28,7 +28,8 @@ class TileLaunch {
   // thread at a time may run a launch. Allocates nothing but, the first time in a thread, that thread's registers.
   void run(std::byte* const* addresses) const;
 
-  int threads() const;  // that it uses
+  int threads() const;     // that it uses
+  bool is_native() const;  // all of it is machine code of its own
 
  private:
   struct State;

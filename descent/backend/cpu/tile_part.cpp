@@ -166,21 +166,24 @@ void TilePart::run_columns(const TilePhase& phase, int64_t unit, TileFrame& fram
   frame.row0 = frame.chunk * layout_.chunk;
   frame.rows = layout_.tile_rows;
   const int64_t end = std::min(layout_.rows, frame.row0 + layout_.chunk);
+  // Native code needs no tiles: it goes down to where the sums are flushed.
+  const int64_t step = native_columns_ ? layout_.flush_rows : layout_.tile_rows;
   frame.set(Lanes::column, {frame.column0, 1, frame.columns, 0});
   // Patterns that all tiles share are made for a full one at the top.
   frame.set(Lanes::element, {frame.column0, frame.rows, frame.columns, layout_.columns});
   run_all(phase.pre, frame);
-  for (int64_t flushed = frame.row0; frame.row0 < end; frame.row0 += layout_.tile_rows) {
-    frame.rows = std::min(layout_.tile_rows, end - frame.row0);
+  for (int64_t flushed = frame.row0; frame.row0 < end; frame.row0 += step) {
+    frame.rows = std::min(step, end - frame.row0);
     frame.set(Lanes::row, {frame.row0, 1, frame.rows, 0});
     const int64_t flat = frame.row0 * layout_.columns + frame.column0;
-    if (frame.columns < layout_.columns && frame.row0 + 2 * layout_.tile_rows <= end)
+    if (!native_columns_ && frame.columns < layout_.columns && frame.row0 + 2 * layout_.tile_rows <= end)
       prefetch_tile(phase, frame, {flat + frame.rows * layout_.columns, frame.rows, frame.columns, layout_.columns});
     frame.set(Lanes::element, {flat, frame.rows, frame.columns, layout_.columns});
-    run_tile(phase, frame, registers);
-    if (frame.row0 + layout_.tile_rows - flushed < layout_.flush_rows) continue;
+    if (native_columns_) native_columns_->run(frame.addresses, frame.reg, frame.extent[0], frame.column0);
+    else run_tile(phase, frame, registers);
+    if (frame.row0 + step - flushed < layout_.flush_rows) continue;
     run_all(phase.flush, frame);
-    flushed = frame.row0 + layout_.tile_rows;
+    flushed = frame.row0 + step;
   }
   frame.rows = layout_.tile_rows;
   frame.set(Lanes::element, {frame.column0, frame.rows, frame.columns, layout_.columns});

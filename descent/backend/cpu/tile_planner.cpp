@@ -19,6 +19,7 @@ class TilePlanner {
     part_.layout_ = choose_layout(kernel, body_, walk);
     times_ = node_times(body_, layout());
     if (walk == Walk::flat && table.native_loops) part_.native_ = NativeLoop::make(body_, places_);
+    unjoined_ = body_;
     join();
   }
 
@@ -27,6 +28,7 @@ class TilePlanner {
     part_.staged_ = layout().chunks > 1 && any_alive([](const TileNode& node) { return node.kind == Kind::reduce; });
     if (part_.staged_ && rereads_stored_levels()) unstage();
     make_registers();
+    if (layout().walk == Walk::columns && table_.native_loops) write_columns();
     part_.views_ = std::move(body_.views);  // where instructions will find them
     part_.phases_.resize(static_cast<size_t>(last_phase_) + 1);
     part_.staged_ ? emit_stages() : emit_one_stage();
@@ -153,6 +155,14 @@ class TilePlanner {
     if (layout().folded_rows > 1) made.sum = made.total = new_register(lanes_);
     made.flushed = node(id).reduce == LoopOp::sum && layout().chunk > layout().flush_rows;
     if (made.flushed) made.sum = new_register(lanes_);
+  }
+
+  // In one pass, and where each row of the tile has its own lanes in no accumulator.
+  void write_columns() {
+    if (last_phase_ > 0 || layout().folded_rows > 1) return;
+    Ids sums;
+    for (const Accumulator& each : accumulators_) sums.push_back(each.sum);
+    part_.native_columns_ = NativeColumns::make(unjoined_, places_, sums);
   }
 
   // --- Single instructions ---
@@ -570,7 +580,7 @@ class TilePlanner {
 
   const BufferPlaces& places_;
   const TileTable& table_;
-  TileBody body_;
+  TileBody body_, unjoined_;
   std::vector<NodeTime> times_;
   std::vector<Accumulator> accumulators_;
   std::vector<float*> saved_;

@@ -1,0 +1,474 @@
+#include "descent/backend/cpu/native_writer.h"
+
+#if defined(__x86_64__)
+#include <algorithm>
+#include <bit>
+
+namespace descent::cpu {
+
+namespace {
+
+bool is_whole(DType dtype) { return dtype == DType::i32 || dtype == DType::u8 || dtype == DType::boolean; }
+bool is_stored(DType dtype) {
+  return is_whole(dtype) || dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::u32;
+}
+
+// --- What can be written ---
+
+bool has_arithmetic(const TileNode& node) {
+  const Arith op = *node.arith;
+  if (op == Arith::where || op == Arith::equal) return true;
+  if (node.type == LaneType::i32) return op == Arith::max || op == Arith::min || op == Arith::less;
+  if (node.type == LaneType::u32) return false;
+  switch (op) {
+    case Arith::neg:
+    case Arith::exp:
+    case Arith::tanh:
+    case Arith::erf:
+    case Arith::sqrt:
+    case Arith::floor:
+    case Arith::add:
+    case Arith::sub:
+    case Arith::mul:
+    case Arith::div:
+    case Arith::max:
+    case Arith::min:
+    case Arith::less: return true;
+    default: return false;
+  }
+}
+
+bool has_conversion(LaneType from, DType to) {
+  if (from == LaneType::real) return to == DType::f32 || to == DType::bf16 || to == DType::boolean;
+  if (from == LaneType::i32) return to == DType::f32 || to == DType::bf16 || is_whole(to);
+  return to == DType::u32;
+}
+
+bool has_load(const TileNode& node, const TileView& view) {
+  if (node.uniform) return view.dtype == DType::f32 && !view.empty();
+  return is_stored(view.dtype) && (view.contiguous() || period_of(view) > 0);
+}
+
+}  // namespace
+
+int64_t period_of(const TileView& view) {
+  return view.axes == 2 && view.strides[0] == 0 && view.strides[1] == 1 ? view.sizes[1] : 0;
+}
+
+NativeWriter::NativeWriter(const TileBody& body, const BufferPlaces& places)
+    : CodeGenerator(8192 + 2048 * body.nodes.size(), Xbyak::DontSetProtectRWE),
+      body_(body),
+      places_(places),
+      rates_(body.nodes.size(), Rate::never),
+      last_(body.nodes.size(), -1),
+      slot_(body.nodes.size(), -1),
+      place_(body.nodes.size(), -1) {}
+
+// --- Which node is computed where ---
+
+// What a store writes. It rounds to bf16 itself.
+int NativeWriter::stored(int id) const {
+  const int from = node(id).in[0];
+  const TileNode& value = node(from);
+  const bool rounding =
+      value.kind == Kind::compute && !value.arith && value.dtype == DType::bf16 && value.type == LaneType::real;
+  return rounding && !value.uniform && view(id).dtype == DType::bf16 ? value.in[0] : from;
+}
+
+// The nodes whose values this one is computed from.
+std::array<int, 4> NativeWriter::arguments(int id) const {
+  if (node(id).kind == Kind::store) return {stored(id), -1, -1, -1};
+  if (node(id).kind == Kind::spread) return {-1, -1, -1, -1};
+  return node(id).in;
+}
+
+NativeWriter::Rate NativeWriter::find_rate(int id) const {
+  if (is_sink(id)) return Rate::element;
+  if (node(id).uniform) return Rate::never;
+  if (node(id).kind == Kind::spread) return Rate::column;
+  if (node(id).kind == Kind::load) return period_of(view(id)) > 0 ? Rate::column : Rate::element;
+  Rate most = Rate::never;
+  for (const int arg : node(id).in)
+    if (arg >= 0) most = std::max(most, rate(arg));
+  return most == Rate::never ? Rate::element : most;
+}
+
+bool NativeWriter::sort_nodes() {
+  std::vector<bool> needed(body_.nodes.size(), false);
+  std::vector<int> order;
+  for (int id = static_cast<int>(body_.nodes.size()); id-- > 0;) {
+    const TileNode& of = node(id);
+    const bool wanted = of.kind == Kind::reduce || (of.kind == Kind::store && of.level == Level::element) ||
+                        needed[static_cast<size_t>(id)];
+    if (of.kind == Kind::dead || !wanted) continue;
+    order.push_back(id);
+    for (const int arg : arguments(id))
+      if (arg >= 0) needed[static_cast<size_t>(arg)] = true;
+  }
+  std::ranges::reverse(order);
+  for (const int id : order) {
+    const TileNode& of = node(id);
+    if (of.level != Level::element && !of.uniform && of.kind != Kind::reduce) return false;
+    switch (of.kind) {
+      case Kind::constant: break;
+      case Kind::load:
+        if (!has_load(of, view(id))) return false;
+        break;
+      case Kind::store:
+        if (!is_stored(view(id).dtype) || !view(id).contiguous()) return false;
+        break;
+      case Kind::compute:
+        if (!(of.arith ? has_arithmetic(of) : has_conversion(of.type, of.dtype))) return false;
+        break;
+      case Kind::spread:
+        if (node(of.in[0]).level != Level::column || lane_type(of.dtype) != LaneType::real) return false;
+        break;
+      case Kind::reduce:
+        if (of.level != Level::column || of.reduce != LoopOp::sum || of.type != LaneType::real) return false;
+        break;
+      default: return false;
+    }
+    rates_[static_cast<size_t>(id)] = find_rate(id);
+    (rate(id) == Rate::never ? never_ : rate(id) == Rate::column ? column_ : loop_).push_back(id);
+  }
+  for (size_t at = 0; at < loop_.size(); ++at)
+    for (const int arg : arguments(loop_[at]))
+      if (arg >= 0) last_[static_cast<size_t>(arg)] = static_cast<int>(at);
+  return true;
+}
+
+int NativeWriter::most_alive() const {
+  int alive = 0, most = 0;
+  for (size_t at = 0; at < loop_.size(); ++at) {
+    int fetched = 0;
+    for (const int arg : arguments(loop_[at])) fetched += arg >= 0 && rate(arg) != Rate::element;
+    alive += !is_sink(loop_[at]);
+    most = std::max(most, alive + fetched);
+    alive -= count_ended(at);
+  }
+  return most;
+}
+
+int NativeWriter::count_ended(size_t at) const {
+  int ended = 0;
+  const std::array<int, 4> args = arguments(loop_[at]);
+  for (size_t i = 0; i < args.size(); ++i) {
+    const auto end = args.begin() + static_cast<int64_t>(i);
+    const bool again = std::find(args.begin(), end, args[i]) != end;
+    ended += args[i] >= 0 && !again && rate(args[i]) == Rate::element &&
+             last_[static_cast<size_t>(args[i])] == static_cast<int>(at);
+  }
+  return ended;
+}
+
+// --- Memory ---
+
+NativeWriter::Stream NativeWriter::stream_of(int id) const {
+  const auto width = static_cast<int64_t>(size_of(view(id).dtype));
+  return {view(id).buffer, view(id).offset * width, static_cast<int>(width)};
+}
+
+bool NativeWriter::find_streams() {
+  for (const int id : loop_)
+    if (node(id).view >= 0 && std::ranges::find(streams_, stream_of(id)) == streams_.end())
+      streams_.push_back(stream_of(id));
+  return streams_.size() <= std::size(bases_);
+}
+
+Xbyak::RegExp NativeWriter::at(int id, const Xbyak::Reg64& index) const {
+  const Stream stream = stream_of(id);
+  return bases_[std::ranges::find(streams_, stream) - streams_.begin()] + index * stream.width;
+}
+
+Xbyak::Address NativeWriter::slot(int id) const { return ptr[rsp + slot_[static_cast<size_t>(id)] * vector_bytes]; }
+
+void NativeWriter::enter(int words) {
+  words_ = (8 * (words + 1) + vector_bytes - 1) / vector_bytes;  // in vectors
+  for (const Xbyak::Reg64& reg : kept_) push(reg);
+  mov(whole_, rsp);
+  sub(rsp, static_cast<uint32_t>((words_ + static_cast<int>(never_.size() + column_.size())) * vector_bytes));
+  and_(rsp, -vector_bytes);
+  mov(ptr[rsp], whole_);
+  int next = words_;
+  for (const std::vector<int>* nodes : {&never_, &column_})
+    for (const int id : *nodes) slot_[static_cast<size_t>(id)] = next++;
+}
+
+void NativeWriter::leave() {
+  mov(rsp, ptr[rsp]);
+  for (size_t i = std::size(kept_); i-- > 0;) pop(kept_[i]);
+  vzeroupper();
+  ret();
+}
+
+// Each stream's address of element index_, for which index_ is 0 from then on.
+void NativeWriter::find_bases() {
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    mov(whole_, streams_[i].byte);
+    add(whole_, ptr[addresses_ + static_cast<int>(streams_[i].buffer * sizeof(std::byte*))]);
+    lea(bases_[i], ptr[whole_ + index_ * streams_[i].width]);  // the last base takes the place of the addresses
+  }
+  xor_(index_, index_);
+}
+
+// --- Registers ---
+
+void NativeWriter::reset_registers() {
+  taken_.clear();
+  free_.clear();
+  for (int reg = registers; reg-- > 0;)
+    if (std::ranges::find(place_, reg) == place_.end()) free_.push_back(reg);
+}
+
+int NativeWriter::take() {
+  const int reg = free_.back();
+  free_.pop_back();
+  return reg;
+}
+
+// An argument of the node in hand. What is fetched from the stack is given back with the scratch registers.
+Xbyak::Zmm NativeWriter::get(int id) {
+  if (const int reg = place_[static_cast<size_t>(id)]; reg >= 0) return Zmm(reg);
+  const Zmm fetched = temporary();
+  vmovaps(fetched, slot(id));
+  return fetched;
+}
+
+Xbyak::Zmm NativeWriter::temporary() {
+  taken_.push_back(take());
+  return Zmm(taken_.back());
+}
+
+void NativeWriter::give_back() {
+  free_.insert(free_.end(), taken_.begin(), taken_.end());
+  taken_.clear();
+}
+
+// Registers for those of the nodes that the loop reads, as far as there are.
+void NativeWriter::pin(const std::vector<int>& nodes, int most) {
+  reset_registers();
+  for (const int id : nodes)
+    if (most > 0 && last_[static_cast<size_t>(id)] >= 0) {
+      --most;
+      place_[static_cast<size_t>(id)] = take();
+    }
+}
+
+void NativeWriter::load_pinned(const std::vector<int>& nodes) {
+  for (const int id : nodes)
+    if (place_[static_cast<size_t>(id)] >= 0) vmovaps(Zmm(place_[static_cast<size_t>(id)]), slot(id));
+}
+
+// --- Values ---
+
+// Computes nodes that the loop does not change, and leaves them on the stack.
+void NativeWriter::write_steady(const std::vector<int>& nodes, bool some) {
+  const std::vector<int> places = place_;
+  std::ranges::fill(place_, -1);
+  for (const int id : nodes) {
+    reset_registers();
+    const int made = take();
+    if (node(id).kind == Kind::constant)
+      vbroadcastss(Zmm(made), ptr[rip + label_of(node(id).bits)]);
+    else if (node(id).kind == Kind::compute)
+      write_compute(id, made);
+    else
+      write_steady_load(id, Zmm(made), some);
+    vmovaps(slot(id), Zmm(made));
+  }
+  place_ = places;
+  reset_registers();
+}
+
+void NativeWriter::write_elements(bool some) {
+  const std::vector<int> free = free_, places = place_;
+  for (size_t at = 0; at < loop_.size(); ++at) {
+    const int id = loop_[at];
+    const int made = is_sink(id) ? -1 : take();
+    write_node(id, made, some);
+    give_back();
+    place_[static_cast<size_t>(id)] = made;
+    for (const int arg : arguments(id)) {
+      if (arg < 0 || rate(arg) != Rate::element || last_[static_cast<size_t>(arg)] != static_cast<int>(at) ||
+          place_[static_cast<size_t>(arg)] < 0)
+        continue;
+      free_.push_back(place_[static_cast<size_t>(arg)]);
+      place_[static_cast<size_t>(arg)] = -1;
+    }
+  }
+  free_ = free;
+  place_ = places;
+}
+
+void NativeWriter::write_node(int id, int made, bool some) {
+  switch (node(id).kind) {
+    case Kind::load:
+      if (!some) prefetch_load(id);
+      return load_lanes(Zmm(made), at(id), view(id).dtype, some);
+    case Kind::store:
+      if (!some) prefetch_store(id);
+      return write_store(id, some);
+    case Kind::reduce: return add_to_sum(id, get(node(id).in[0]));
+    default: return write_compute(id, made);
+  }
+}
+
+void NativeWriter::load_lanes(const Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some) {
+  const Zmm masked = some ? to | some_ | T_z : to;
+  switch (size_of(dtype)) {
+    case 4: return vmovups(masked, ptr[from]);
+    case 2: return vpmovzxwd(masked, ptr[from]), vpslld(to, to, 16);
+    default: return vpmovzxbd(masked, ptr[from]);
+  }
+}
+
+void NativeWriter::write_number(int id, const Zmm& to) {
+  mov(whole_, view(id).offset * 4);
+  add(whole_, ptr[addresses_ + static_cast<int>(view(id).buffer * sizeof(std::byte*))]);
+  vbroadcastss(to, ptr[whole_]);
+}
+
+void NativeWriter::set_mask() {
+  mov(whole_.cvt32(), run_.cvt32());
+  and_(whole_.cvt32(), static_cast<uint32_t>(lane_group - 1));
+  mov(ahead_.cvt32(), -1);
+  bzhi(ahead_.cvt32(), ahead_.cvt32(), whole_.cvt32());
+  kmovw(some_, ahead_.cvt32());
+}
+
+void NativeWriter::write_store(int id, bool some) {
+  const Zmm value = get(stored(id));
+  const Xbyak::Address to = some ? ptr[at(id)] | some_ : ptr[at(id)];
+  if (view(id).dtype == DType::bf16) {
+    const Xbyak::Ymm half(temporary().getIdx());
+    vcvtneps2bf16(half, value);
+    return vmovdqu16(to, half);
+  }
+  size_of(view(id).dtype) == 1 ? vpmovdb(to, value) : vmovups(to, value);
+}
+
+// --- Arithmetic ---
+
+void NativeWriter::write_compute(int id, int made) {
+  const TileNode& of = node(id);
+  const Zmm to(made);
+  if (!of.arith) return convert(to, get(of.in[0]), of.type, of.dtype);
+  std::vector<Zmm> in;
+  for (const int arg : of.in)
+    if (arg >= 0) in.push_back(get(arg));
+  of.type == LaneType::real ? write_real(*of.arith, to, in) : write_whole(*of.arith, to, in);
+  if (of.in_bf16) round(to, to);
+}
+
+void NativeWriter::round(const Zmm& to, const Zmm& from) {
+  const Xbyak::Ymm half(to.getIdx());
+  vcvtneps2bf16(half, from);
+  vpmovzxwd(to, half);
+  vpslld(to, to, 16);
+}
+
+void NativeWriter::convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype) {
+  const bool real = type == LaneType::real;
+  if (dtype == DType::boolean) {
+    real ? vcmpps(test_, from, each(uint32_t{0}), 4) : vptestmd(test_, from, from);
+    return truth(to);
+  }
+  if (real) return dtype == DType::bf16 ? round(to, from) : vmovaps(to, from);
+  if (dtype == DType::u8) {
+    vpmaxsd(to, from, each(uint32_t{0}));
+    return vpminsd(to, to, each(uint32_t{255}));
+  }
+  if (is_whole(dtype) || dtype == DType::u32) return vmovaps(to, from);
+  vcvtdq2ps(to, from);
+  if (dtype == DType::bf16) round(to, to);
+}
+
+void NativeWriter::truth(const Zmm& to) { vpbroadcastd(to | test_ | T_z, ptr[rip + label_of(1)]); }
+
+void NativeWriter::write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& in) {
+  switch (op) {
+    case Arith::max: return vpmaxsd(to, in[0], in[1]);
+    case Arith::min: return vpminsd(to, in[0], in[1]);
+    case Arith::less: return vpcmpgtd(test_, in[1], in[0]), truth(to);
+    case Arith::equal: return vpcmpeqd(test_, in[0], in[1]), truth(to);
+    default: return write_where(to, in);
+  }
+}
+
+void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in) {
+  switch (op) {
+    case Arith::neg: return vpxord(to, in[0], each(uint32_t{0x80000000}));
+    case Arith::exp: return write_exp(to, in[0]);
+    case Arith::tanh: return write_tanh(to, in[0]);
+    case Arith::erf: return write_erf(to, in[0]);
+    case Arith::sqrt: return vsqrtps(to, in[0]);
+    case Arith::floor: return vrndscaleps(to, in[0], 9);
+    case Arith::add: return vaddps(to, in[0], in[1]);
+    case Arith::sub: return vsubps(to, in[0], in[1]);
+    case Arith::mul: return vmulps(to, in[0], in[1]);
+    case Arith::div: return write_quotient(to, in[0], in[1], temporary(), temporary());
+    case Arith::max: return vmaxps(to, in[0], in[1]), keep_nan(to, in[0]);
+    case Arith::min: return vminps(to, in[0], in[1]), keep_nan(to, in[0]);
+    case Arith::less: return vcmpps(test_, in[0], in[1], 17), truth(to);
+    case Arith::equal: return vcmpps(test_, in[0], in[1], 0), truth(to);
+    default: return write_where(to, in);
+  }
+}
+
+// The instructions for the larger and the smaller give the second argument where the first is no number.
+void NativeWriter::keep_nan(const Zmm& to, const Zmm& first) {
+  vcmpps(test_, first, first, 3);
+  vmovaps(to | test_, first);
+}
+
+void NativeWriter::write_where(const Zmm& to, const std::vector<Zmm>& in) {
+  vptestmd(test_, in[0], in[0]);
+  vblendmps(to | test_, in[2], in[1]);
+}
+
+// As in tile_math-inl.h: from an estimate, unless something is near the ends of the range. (Square roots are left to
+// the processor: its divider works on them while this goes on beside it.)
+void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t) {
+  vrcp14ps(r, b);
+  spread(t, 1);
+  vfnmadd231ps(t, b, r);
+  vfmadd213ps(r, t, r);
+  vmulps(to, a, r);
+  is_usual(usual_, to, t);
+  is_usual(test_, b, t);
+  vcmpps(zero_, a, each(uint32_t{0}), 0);
+  korw(zero_, zero_, usual_);
+  kandw(zero_, zero_, test_);
+  kortestw(zero_, zero_);
+  slow_.emplace_back(to.getIdx(), a.getIdx(), b.getIdx());
+  jnc(slow_.back().begin, T_NEAR);
+  vmovaps(t, a);
+  vfnmadd231ps(t, b, to);
+  vfmadd231ps(to | usual_, t, r);
+  L(slow_.back().end);
+}
+
+// 2^-50 to 2^50, of the magnitude.
+void NativeWriter::is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t) {
+  constexpr uint32_t least = (127 - 50) << 23, range = 100u << 23;
+  vpandd(t, x, each(uint32_t{0x7fffffff}));
+  vpsubd(t, t, each(uint32_t{least}));
+  vpcmpud(to, t, each(uint32_t{range}), 1);
+}
+
+void NativeWriter::finish() {
+  for (SlowQuotient& slow : slow_) {
+    L(slow.begin);
+    vdivps(Zmm(slow.to), Zmm(slow.a), Zmm(slow.b));
+    jmp(slow.end, T_NEAR);
+  }
+  align(4);
+  for (auto& [bits, label] : numbers_) {
+    L(label);
+    dd(bits);
+  }
+  setProtectModeRE();
+}
+
+}  // namespace descent::cpu
+#endif

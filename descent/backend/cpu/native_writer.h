@@ -1,0 +1,146 @@
+// How the machine code of loop kernels is written: which values are where, and an instruction for each node.
+#pragma once
+
+#if defined(__x86_64__)
+#include <xbyak/xbyak.h>
+
+#include <bit>
+#include <initializer_list>
+#include <list>
+#include <map>
+#include <vector>
+
+#include "descent/backend/cpu/tile_layout.h"
+
+namespace descent::cpu {
+
+// The columns of a view that shows one row again and again; else 0.
+int64_t period_of(const TileView& view);
+
+// What is common to the two orders in which elements are walked through: along rows and down columns. A node's value
+// changes with each element, or from column to column only, or never. Values of the last two kinds lie on the stack,
+// those that fit in registers too; the others have a register from where they are computed to where they are last used.
+class NativeWriter : public Xbyak::CodeGenerator {
+ protected:
+  using Kind = TileNode::Kind;
+  enum class Rate : uint8_t { never, column, element };
+
+  static constexpr int registers = 32, scratch = 5;  // so many may one node need beside its arguments and its result
+  static constexpr int vector_bytes = 64;
+
+  NativeWriter(const TileBody& body, const BufferPlaces& places);
+
+  const TileNode& node(int id) const { return body_.nodes[static_cast<size_t>(id)]; }
+  const TileView& view(int id) const { return body_.views[static_cast<size_t>(node(id).view)]; }
+  Rate rate(int id) const { return rates_[static_cast<size_t>(id)]; }
+  bool is_sink(int id) const { return node(id).kind == Kind::store || node(id).kind == Kind::reduce; }
+
+  // False if there is something that has no instruction here.
+  bool sort_nodes();
+  int most_alive() const;  // registers that the values of elements need at once
+  bool find_streams();     // false if there are too many
+
+  // The function's beginning and end, with room on the stack for `words` of 8 bytes, which word() names, and for
+  // values.
+  void enter(int words);
+  void leave();
+  Xbyak::Address word(int index) const { return qword[rsp + 8 + index * 8]; }
+  void find_bases();  // of streams, once what is on the stack has its place
+
+  void write_steady(const std::vector<int>& nodes, bool some);
+  void pin(const std::vector<int>& nodes, int most);
+  void load_pinned(const std::vector<int>& nodes);
+  void write_elements(bool some);
+  void finish();  // what lies behind the code
+
+  void set_mask();                                  // some_: the last run_ % 16 columns
+  void write_number(int id, const Xbyak::Zmm& to);  // the only element of a view
+  void keep_register(int id) { place_[static_cast<size_t>(id)] = take(); }
+  int kept(int id) const { return place_[static_cast<size_t>(id)]; }
+  void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
+  virtual void prefetch_load(int) {}
+  virtual void prefetch_store(int) {}
+  virtual void write_steady_load(int id, const Xbyak::Zmm& to, bool some) = 0;
+  virtual void add_to_sum(int, const Xbyak::Zmm&) {}
+
+  Xbyak::RegExp at(int id, const Xbyak::Reg64& index) const;
+  Xbyak::RegExp at(int id) const { return at(id, index_); }
+
+  struct Stream {
+    BufferId buffer;
+    int64_t byte;
+    int width;
+    bool operator==(const Stream&) const = default;
+  };
+
+  const TileBody& body_;
+  const BufferPlaces& places_;
+  std::vector<int> never_, column_, loop_;  // nodes by rate
+  std::vector<Stream> streams_;
+
+  const Xbyak::Reg64 addresses_ = rdi, index_ = rsi, run_ = rdx, whole_ = r10, ahead_ = r11;
+  const Xbyak::Reg64 bases_[11] = {rax, rcx, r8, r9, rbx, rbp, r12, r13, r14, r15, rdi};
+  const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, near_ = k4, some_ = k7;
+
+ private:
+  using Zmm = Xbyak::Zmm;
+  struct SlowQuotient {
+    SlowQuotient(int quotient, int dividend, int divisor) : to(quotient), a(dividend), b(divisor) {}
+    int to, a, b;
+    Xbyak::Label begin, end;
+  };
+
+  int stored(int id) const;
+  std::array<int, 4> arguments(int id) const;
+  Rate find_rate(int id) const;
+  int count_ended(size_t at) const;
+  Stream stream_of(int id) const;
+  Xbyak::Address slot(int id) const;
+
+  void reset_registers();
+  int take();
+  Zmm get(int id);
+  Zmm temporary();
+  void give_back();
+
+  void write_node(int id, int made, bool some);
+  void write_store(int id, bool some);
+  void write_compute(int id, int made);
+  void round(const Zmm& to, const Zmm& from);
+  void convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype);
+  void truth(const Zmm& to);
+  void write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& in);
+  void write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in);
+  void keep_nan(const Zmm& to, const Zmm& first);
+  void write_where(const Zmm& to, const std::vector<Zmm>& in);
+  void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t);
+  void is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t);
+
+  // native_functions.cpp
+  void write_exp(const Zmm& to, const Zmm& x);
+  void write_tanh(const Zmm& to, const Zmm& x);
+  void write_erf(const Zmm& to, const Zmm& x);
+  void write_exp_in_range(const Zmm& to, const Zmm& x, const Zmm& n, const Zmm& p);
+  void write_polynomial(const Zmm& to, const Zmm& x, std::initializer_list<float> coefficients);
+  void limit(const Zmm& to, const Zmm& x, float most);
+  void copy_sign(const Zmm& to, const Zmm& sign, const Zmm& spare);
+
+  // 32 bits behind the code: one place for all lanes of an operand, or to be spread to a register's.
+  Xbyak::Label& label_of(uint32_t bits) { return numbers_[bits]; }
+  Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }
+  Xbyak::Address each(float value) { return each(std::bit_cast<uint32_t>(value)); }
+  void spread(const Zmm& to, float value) { vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]); }
+
+  std::vector<Rate> rates_;
+  std::vector<int> last_;          // by node: where in the loop it is last used
+  std::vector<int> slot_, place_;  // by node: on the stack, in registers
+  std::vector<int> free_, taken_;
+  int words_ = 0;
+  std::list<SlowQuotient> slow_;
+  std::map<uint32_t, Xbyak::Label> numbers_;
+
+  const Xbyak::Reg64 kept_[6] = {rbx, rbp, r12, r13, r14, r15};
+};
+
+}  // namespace descent::cpu
+#endif
