@@ -223,4 +223,33 @@ TEST(Pooling, WideImagesInEveryType) {
   }
 }
 
+// Windows apart, overlapping and with gaps: one source an element, several, or none; ties and NaN go to the first.
+TEST(Pooling, GivesBackToTheChosenElements) {
+  struct Case {
+    std::vector<int64_t> window, strides, low;
+  };
+  for (const Case& c : {Case{{2, 2}, {2, 2}, {0, 0}}, Case{{3, 3}, {2, 2}, {1, 1}}, Case{{2, 1}, {3, 2}, {0, 0}}})
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      Array a = random_array({dtype, {4, 9, 8, 52}}, 5);
+      for (int64_t i = 0; i < a.elements(); ++i) a.set(i, i % 89 == 0 ? NAN : std::round(a.at(i) * 2) / 2);
+      Graph graph;
+      const Tensor x = input(graph, "x", a.type());
+      const Attrs attrs{{"window", c.window}, {"strides", c.strides}, {"low", c.low}, {"high", c.low}};
+      const Tensor in[] = {x};
+      const Tensors largest = apply(op_def<MaxPool>(), in, attrs, {});
+      const Array g = random_array({dtype, largest[0].shape()}, 6);
+      const Tensor back = max_pool_gradient(input(graph, "g", g.type()), largest[1], {9, 8}, attrs, {});
+      const std::vector<Value> values{largest[0].value(), largest[1].value(), back.value()};
+      const std::vector<Array> got = run_once(graph, values, {{"x", a}, {"g", g}});
+      const std::vector<Dense> want = interpret(graph, {{"x", dense(a)}, {"g", dense(g)}}, values);
+      for (size_t i = 0; i < want[0].values.size(); ++i) {
+        const double value = got[0].at(static_cast<int64_t>(i)), wanted = want[0].values[i];
+        ASSERT_TRUE(value == wanted || (std::isnan(value) && std::isnan(wanted))) << value << " and not " << wanted;
+      }
+      EXPECT_EQ(got[1].to_doubles(), want[1].values);
+      for (size_t i = 0; i < want[2].values.size(); ++i)
+        ASSERT_NEAR(got[2].at(static_cast<int64_t>(i)), want[2].values[i], dtype == DType::f32 ? 1e-6 : 0.02);
+    }
+}
+
 }  // namespace

@@ -6,7 +6,8 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
@@ -58,7 +59,8 @@ void store_block(const __m512i (&low)[16], const __m512i (&high)[16], std::byte*
   for (int u = 0; u < 16; ++u) _mm512_store_si512(to + tile + 64 * u, high[u]);
 }
 
-// --- tile registers: 0 to 3 are sums (row tile i, column tile j is 2 i + j), 4 and 5 left operands, 6 and 7 right ones ---
+// --- tile registers: 0 to 3 are sums (row tile i, column tile j is 2 i + j), 4 and 5 left operands, 6 and 7 right ones
+// ---
 
 // The intrinsics take a register's number as a literal.
 template <int sum>
@@ -236,8 +238,10 @@ class Multiplier {
       }
       for (int j = 0; j < columns; ++j) {
         const __m512 x = _mm512_load_ps(sums + 256 * j);
-        if constexpr (to_bf16) _mm256_mask_storeu_epi16(to + 32 * j, lanes_[j], reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
-        else _mm512_mask_storeu_ps(to + 64 * j, lanes_[j], x);
+        if constexpr (to_bf16)
+          _mm256_mask_storeu_epi16(to + 32 * j, lanes_[j], reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
+        else
+          _mm512_mask_storeu_ps(to + 64 * j, lanes_[j], x);
       }
     }
   }
@@ -253,8 +257,10 @@ class Multiplier {
 template <int rows, int columns>
 void accumulate_tiles(const Accumulate& job) {
   using Registers = Sums<rows, columns>;
-  if (job.add) Registers::load_all(job.sums, 16 * job.stride, job.stride * 4);
-  else Registers::clear_all();
+  if (job.add)
+    Registers::load_all(job.sums, 16 * job.stride, job.stride * 4);
+  else
+    Registers::clear_all();
   for (int64_t group = 0; group < job.groups; ++group) {
     const std::byte *x = job.x + group * job.x_group, *g = job.g + group * job.g_group;
     for (const Pair *pair = job.pairs, *end = pair + job.count; pair != end; ++pair)
@@ -318,12 +324,14 @@ void interleave(const std::byte* from, int64_t blocks, std::byte* to) {
   }
 }
 
-void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns, std::byte* to) {
+void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
+                  std::byte* to) {
   __m512i r[16];
   if (column_stride == 1) {
     const __mmask16 lanes = first_lanes(columns);
     for (int64_t u = 0; u < 16; ++u)
-      r[u] = 2 * u < rows ? interleave_rows(from + 2 * u * row_stride, 2 * u + 1 < rows ? row_stride : 0, lanes) : _mm512_setzero_si512();
+      r[u] = 2 * u < rows ? interleave_rows(from + 2 * u * row_stride, 2 * u + 1 < rows ? row_stride : 0, lanes)
+                          : _mm512_setzero_si512();
   } else {
     const __mmask32 kept = first_words(rows);
     for (int64_t i = 0; i < 16; ++i)
@@ -335,13 +343,17 @@ void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_strid
 
 void multiply(const Multiply& job) {
   const bool narrow = job.channels <= 16;
-  if (job.images <= 16) narrow ? Multiplier<1, 1>(job).run() : Multiplier<1, 2>(job).run();
-  else narrow ? Multiplier<2, 1>(job).run() : Multiplier<2, 2>(job).run();
+  if (job.images <= 16)
+    narrow ? Multiplier<1, 1>(job).run() : Multiplier<1, 2>(job).run();
+  else
+    narrow ? Multiplier<2, 1>(job).run() : Multiplier<2, 2>(job).run();
 }
 
 void accumulate(const Accumulate& job) {
-  if (job.narrow_x) job.narrow_g ? accumulate_tiles<1, 1>(job) : accumulate_tiles<1, 2>(job);
-  else job.narrow_g ? accumulate_tiles<2, 1>(job) : accumulate_tiles<2, 2>(job);
+  if (job.narrow_x)
+    job.narrow_g ? accumulate_tiles<1, 1>(job) : accumulate_tiles<1, 2>(job);
+  else
+    job.narrow_g ? accumulate_tiles<2, 1>(job) : accumulate_tiles<2, 2>(job);
 }
 
 }  // namespace descent::cpu::conv_tiles

@@ -1,8 +1,8 @@
 // The inner loops of convolutions on matrix tiles (AMX), in bf16.
 //
-// Thirty-two images lie side by side: the rows of two tiles are one pixel of 32 images, so a tile never meets the edge of
-// an image. Windows that hang over an edge just have fewer pixels, nothing is padded and nothing is multiplied by zero,
-// and an image of 4 x 4 fills the tiles as one of 32 x 32 does.
+// Thirty-two images lie side by side: the rows of two tiles are one pixel of 32 images, so a tile never meets the edge
+// of an image. Windows that hang over an edge just have fewer pixels, nothing is padded and nothing is multiplied by
+// zero, and an image of 4 x 4 fills the tiles as one of 32 x 32 does.
 #pragma once
 
 #include <cstddef>
@@ -46,7 +46,8 @@ void transpose(const std::byte* from, int64_t blocks, std::byte* to);
 void interleave(const std::byte* from, int64_t blocks, std::byte* to);
 
 // A tile of weights, `rows` (at most 32, summed over) x `columns` (at most 16); one of the strides is 1.
-void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns, std::byte* to);
+void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
+                  std::byte* to);
 
 struct Source {
   int32_t pixel, tap;
@@ -54,14 +55,14 @@ struct Source {
 
 // Results from `begin` to `end`: up to 32 channels of each, of up to 32 images.
 struct Multiply {
-  const std::byte* pixels;  // laid; `blocks` blocks a pixel
+  const std::byte* pixels;   // laid; `blocks` blocks a pixel
   const std::byte* weights;  // by tap and block: one tile, or two if there are more than 16 channels
   int64_t blocks;
   const int32_t* first;  // by result: its first source, and one more
   const Source* sources;
   int64_t begin, end;
-  std::byte* out;  // of result 0
-  bool bf16;       // else f32
+  std::byte* out;                       // of result 0
+  bool bf16;                            // else f32
   int64_t result_stride, image_stride;  // in elements
   int64_t images, channels;
 };
@@ -73,12 +74,13 @@ struct Pair {
 };
 struct Accumulate {
   const std::byte *x, *g;  // transposed and interleaved: the first blocks that are wanted
-  int64_t x_pixel, g_pixel, x_group, g_group;  // bytes from a pixel to the next, and from one group of images to the next
+  int64_t x_pixel, g_pixel, x_group,
+      g_group;  // bytes from a pixel to the next, and from one group of images to the next
   const Pair* pairs;
   int64_t count, groups;
   float* sums;
-  int64_t stride;      // in elements
-  bool add;            // to what is there
+  int64_t stride;           // in elements
+  bool add;                 // to what is there
   bool narrow_x, narrow_g;  // at most 16 channels
 };
 void accumulate(const Accumulate& job);

@@ -48,8 +48,10 @@ struct BF16 {
   }
   static void store(Real x, uint16_t* to) {
     const Word bits = hn::BitCast(word_tag, x), last = hn::And(hn::ShiftRight<16>(bits), hn::Set(word_tag, 1));
-    const Word even = hn::Add(bits, hn::Add(last, hn::Set(word_tag, 0x7fff))), nan = hn::Or(bits, hn::Set(word_tag, 0x400000));
-    const Word kept = hn::IfThenElse(hn::Gt(hn::And(bits, hn::Set(word_tag, 0x7fffffff)), hn::Set(word_tag, 0x7f800000)), nan, even);
+    const Word even = hn::Add(bits, hn::Add(last, hn::Set(word_tag, 0x7fff))),
+               nan = hn::Or(bits, hn::Set(word_tag, 0x400000));
+    const Word kept =
+        hn::IfThenElse(hn::Gt(hn::And(bits, hn::Set(word_tag, 0x7fffffff)), hn::Set(word_tag, 0x7f800000)), nan, even);
     hn::StoreU(hn::TruncateTo(half_tag, hn::ShiftRight<16>(kept)), half_tag, to);
   }
   static void kept(Real x, uint16_t* to) {
@@ -90,7 +92,8 @@ void max_vector(const Rows& rows, int64_t row, int64_t from, std::span<const poo
       const Real value = T::load(row_of<T>(rows.x, from + source.row, channels) + c);
       const auto better = hn::Or(hn::Gt(value, best), hn::AndNot(hn::IsNaN(best), hn::IsNaN(value)));
       best = hn::IfThenElse(better, value, best);
-      taps = hn::IfThenElse(hn::RebindMask(word_tag, better), hn::Set(word_tag, static_cast<uint32_t>(source.tap)), taps);
+      taps =
+          hn::IfThenElse(hn::RebindMask(word_tag, better), hn::Set(word_tag, static_cast<uint32_t>(source.tap)), taps);
     }
     T::kept(best, row_of<T>(rows.out, row, channels) + c);
     hn::StoreU(hn::TruncateTo(byte_tag, taps), byte_tag, rows.taps_out + row * channels + c);
@@ -124,13 +127,16 @@ void sum_vector(const Rows& rows, int64_t row, int64_t from, std::span<const poo
     typename T::Stored* to = row_of<T>(rows.out, row, channels) + c;
     if (by_taps && sources.size() == 1) {
       const int64_t source_row = from + sources[0].row;
-      return T::kept(chosen(rows, source_row, sources[0].tap, c, T::load(row_of<T>(rows.x, source_row, channels) + c)), to);
+      return T::kept(chosen(rows, source_row, sources[0].tap, c, T::load(row_of<T>(rows.x, source_row, channels) + c)),
+                     to);
     }
     Real sum = hn::Zero(real_tag);
     for (const pool::Source& source : sources) {
       const Real x = T::load(row_of<T>(rows.x, from + source.row, channels) + c);
-      if constexpr (by_taps) sum = hn::Add(sum, chosen(rows, from + source.row, source.tap, c, x));
-      else sum = hn::Add(sum, hn::Mul(x, hn::Set(real_tag, source.factor)));
+      if constexpr (by_taps)
+        sum = hn::Add(sum, chosen(rows, from + source.row, source.tap, c, x));
+      else
+        sum = hn::Add(sum, hn::Mul(x, hn::Set(real_tag, source.factor)));
     }
     T::store(sum, to);
   }
@@ -142,8 +148,10 @@ void sum_element(const Rows& rows, int64_t row, int64_t from, std::span<const po
   float sum = 0;
   for (const pool::Source& source : sources) {
     const float x = T::load(row_of<T>(rows.x, from + source.row, channels)[c]);
-    if constexpr (by_taps) sum += rows.taps[(from + source.row) * channels + c] == source.tap ? x : 0.0F;
-    else sum += x * source.factor;
+    if constexpr (by_taps)
+      sum += rows.taps[(from + source.row) * channels + c] == source.tap ? x : 0.0F;
+    else
+      sum += x * source.factor;
   }
   row_of<T>(rows.out, row, channels)[c] = T::store(sum);
 }

@@ -23,11 +23,12 @@ struct Rows {
   const std::byte* x;
   const uint8_t* taps;  // of the operand (give) or of the result (take)
   std::byte* out;
-  uint8_t* taps_out;    // max
+  uint8_t* taps_out;  // max
 
   // Those of a row, counted from the first operand row of its image.
   std::span<const Source> sources_of(int64_t place) const {
-    const auto from = static_cast<size_t>(first[static_cast<size_t>(place)]), to = static_cast<size_t>(first[static_cast<size_t>(place) + 1]);
+    const auto from = static_cast<size_t>(first[static_cast<size_t>(place)]),
+               to = static_cast<size_t>(first[static_cast<size_t>(place) + 1]);
     return sources.subspan(from, to - from);
   }
 };

@@ -22,7 +22,8 @@ struct Plan {
 
 // By place, the elements of its window; or by element, the places whose windows hold it.
 Plan plan_of(const Windows& windows, const PoolDivisor* divisor, bool by_element) {
-  std::vector<std::vector<pool::Source>> lists(static_cast<size_t>(product_of(by_element ? windows.image : windows.out)));
+  std::vector<std::vector<pool::Source>> lists(
+      static_cast<size_t>(product_of(by_element ? windows.image : windows.out)));
   for_each_tap(windows, [&](int64_t place, int64_t element, int64_t tap) {
     const auto factor = static_cast<float>(divisor == nullptr ? 1.0 : 1 / divisor->at(place));
     lists[static_cast<size_t>(by_element ? element : place)].push_back(
@@ -57,8 +58,17 @@ class Pool : public Call {
   }
 
   void run(std::byte* const* addresses) override {
-    pool::Rows rows{0, 0, channels_, places_, source_rows_, plan_.first, plan_.sources, address_of(x_, addresses), nullptr,
-                    address_of(out_, addresses), nullptr};
+    pool::Rows rows{0,
+                    0,
+                    channels_,
+                    places_,
+                    source_rows_,
+                    plan_.first,
+                    plan_.sources,
+                    address_of(x_, addresses),
+                    nullptr,
+                    address_of(out_, addresses),
+                    nullptr};
     if (step_.reads.size() > 1) rows.taps = reinterpret_cast<const uint8_t*>(address_of(step_.reads[1], addresses));
     if (step_.writes.size() > 1) rows.taps_out = reinterpret_cast<uint8_t*>(address_of(step_.writes[1], addresses));
     const int64_t count = examples_ * places_;

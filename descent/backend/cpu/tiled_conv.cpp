@@ -15,8 +15,8 @@ namespace {
 
 namespace tiles = conv_tiles;
 
-constexpr int64_t ring_bytes = 512 << 10;   // of images in hand, if rows are that small: they stay in the second cache
-constexpr int64_t most_bytes = 3 << 19;     // beyond it, they do not
+constexpr int64_t ring_bytes = 512 << 10;  // of images in hand, if rows are that small: they stay in the second cache
+constexpr int64_t most_bytes = 3 << 19;    // beyond it, they do not
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -38,7 +38,8 @@ class TiledConv : public Call {
     for (tiles::Source& source : meetings_.sources) source.pixel = in_ring(source.pixel, images_.width(), bands_);
     // There and back: what one result read last is still in the first cache for the next one.
     for (int64_t i = 1; i < pixels_; i += 2)
-      std::reverse(meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i)], meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i) + 1]);
+      std::reverse(meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i)],
+                   meetings_.sources.begin() + meetings_.first[static_cast<size_t>(i) + 1]);
   }
 
   bool fits() const { return bands_.ring * images_.row_bytes() <= most_bytes; }
@@ -58,18 +59,21 @@ class TiledConv : public Call {
     stage_image_ = bands_.height * width_ * results_ + 32;
     stage_bytes_ = splits_ == 1 && bands_.count() > 1 ? rounded(tiles::images * stage_image_ * out_bytes_) : 0;
     thread_bytes_ = together_ * group_bytes_ + stage_bytes_;
-    memory_ = allocate_bytes(static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * thread_bytes_));
+    memory_ =
+        allocate_bytes(static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * thread_bytes_));
   }
 
   void run(std::byte* const* addresses) override {
     const Bytes at{reinterpret_cast<const uint16_t*>(address_of(forward_ ? p_.x : p_.y, addresses)),
-                   reinterpret_cast<const uint16_t*>(address_of(p_.weights, addresses)), address_of(p_.out(), addresses)};
+                   reinterpret_cast<const uint16_t*>(address_of(p_.weights, addresses)),
+                   address_of(p_.out(), addresses)};
     run_together(threads_, [&](Share share) {
       pack_weights(at.weights, share);
       if (share.parts > 1) team::barrier(share);
       tiles::start();
       InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * thread_bytes_};
-      for (int64_t i = tasks_ * share.part / share.parts; i < tasks_ * (share.part + 1) / share.parts; ++i) run_task(i, at, hand);
+      for (int64_t i = tasks_ * share.part / share.parts; i < tasks_ * (share.part + 1) / share.parts; ++i)
+        run_task(i, at, hand);
       tiles::finish();
     });
   }
@@ -117,19 +121,24 @@ class TiledConv : public Call {
       for (int64_t j = 0; j < columns; ++j) {
         const int64_t column = panel * tiles::channels + 16 * j;
         const uint16_t* from = weights + tap * results_ * depth;
-        if (forward_) tiles::pack_weights(from + row * outputs + column, outputs, 1, depth - row, results_ - column, to);
-        else tiles::pack_weights(from + column * outputs + row, 1, outputs, depth - row, results_ - column, to);
+        if (forward_)
+          tiles::pack_weights(from + row * outputs + column, outputs, 1, depth - row, results_ - column, to);
+        else
+          tiles::pack_weights(from + column * outputs + row, 1, outputs, depth - row, results_ - column, to);
         to += tiles::block_bytes / 2;
       }
     }
   }
 
   void run_task(int64_t task, const Bytes& at, InHand& hand) const {
-    const int64_t unit = task / splits_, split = task % splits_, chunk = unit / bands_.count(), band = unit % bands_.count();
-    const int64_t first = chunk * together_ * tiles::images, last = std::min(first + together_ * tiles::images, p_.shape.examples);
+    const int64_t unit = task / splits_, split = task % splits_, chunk = unit / bands_.count(),
+                  band = unit % bands_.count();
+    const int64_t first = chunk * together_ * tiles::images,
+                  last = std::min(first + together_ * tiles::images, p_.shape.examples);
     lay(first, last, chunk, band, at, hand);
     for (int64_t panel = panels_ * split / splits_; panel < panels_ * (split + 1) / splits_; ++panel)
-      for (int64_t n = first; n < last; n += tiles::images) multiply(n, std::min(n + tiles::images, last), band, panel, at, hand);
+      for (int64_t n = first; n < last; n += tiles::images)
+        multiply(n, std::min(n + tiles::images, last), band, panel, at, hand);
     if (stage_bytes_ != 0) give(first, last - first, band, at, hand);
   }
 
@@ -141,18 +150,22 @@ class TiledConv : public Call {
     for (int64_t n = first; n < last; n += tiles::images) {
       std::byte* ring = hand.rows + (n - first) / tiles::images * group_bytes_;
       for (int64_t row = std::max(from, hand.end); row < to; ++row)
-        images_.lay(at.images + n * image, std::min(tiles::images, last - n), row, ring + row % bands_.ring * images_.row_bytes());
+        images_.lay(at.images + n * image, std::min(tiles::images, last - n), row,
+                    ring + row % bands_.ring * images_.row_bytes());
     }
     hand.end = std::max(hand.end, to);
   }
 
   void multiply(int64_t first, int64_t last, int64_t band, int64_t panel, const Bytes& at, const InHand& hand) const {
-    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_, channel = panel * tiles::channels;
+    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_,
+                  channel = panel * tiles::channels;
     const bool staged = stage_bytes_ != 0;
-    std::byte* const out = staged ? stage_of(hand) - begin * results_ * out_bytes_ : at.out + first * pixels_ * results_ * out_bytes_;
-    tiles::multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(), meetings_.sources.data(),
-                     begin, std::min(begin + bands_.height * width_, pixels_), out + channel * out_bytes_, out_bytes_ == 2, results_,
-                     staged ? stage_image_ : pixels_ * results_, last - first, std::min(tiles::channels, results_ - channel)});
+    std::byte* const out =
+        staged ? stage_of(hand) - begin * results_ * out_bytes_ : at.out + first * pixels_ * results_ * out_bytes_;
+    tiles::multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(),
+                     meetings_.sources.data(), begin, std::min(begin + bands_.height * width_, pixels_),
+                     out + channel * out_bytes_, out_bytes_ == 2, results_, staged ? stage_image_ : pixels_ * results_,
+                     last - first, std::min(tiles::channels, results_ - channel)});
   }
 
   std::byte* stage_of(const InHand& hand) const { return hand.rows + together_ * group_bytes_; }
@@ -161,7 +174,8 @@ class TiledConv : public Call {
   void give(int64_t first, int64_t count, int64_t band, const Bytes& at, const InHand& hand) const {
     const int64_t begin = band * bands_.height * width_, end = std::min(begin + bands_.height * width_, pixels_);
     for (int64_t i = 0; i < count; ++i)
-      std::memcpy(at.out + ((first + i) * pixels_ + begin) * results_ * out_bytes_, stage_of(hand) + i * stage_image_ * out_bytes_,
+      std::memcpy(at.out + ((first + i) * pixels_ + begin) * results_ * out_bytes_,
+                  stage_of(hand) + i * stage_image_ * out_bytes_,
                   static_cast<size_t>((end - begin) * results_ * out_bytes_));
   }
 
@@ -171,8 +185,9 @@ class TiledConv : public Call {
   Meetings meetings_;  // pixels by their places in the ring
   Bands bands_;
   int64_t taps_ = 1, results_ = 0, panels_ = 0, pixels_ = 0, width_ = 0;  // results_: channels of the result
-  int64_t together_ = 1, group_bytes_ = 0;  // groups of images in hand
-  int64_t out_bytes_ = 2, stage_image_ = 0, stage_bytes_ = 0, thread_bytes_ = 0;  // stage_image_: elements of an image's part
+  int64_t together_ = 1, group_bytes_ = 0;                                // groups of images in hand
+  int64_t out_bytes_ = 2, stage_image_ = 0, stage_bytes_ = 0,
+          thread_bytes_ = 0;  // stage_image_: elements of an image's part
   int64_t splits_ = 1, tasks_ = 0, tap_blocks_ = 0;
   int threads_ = 1;
   std::shared_ptr<std::byte[]> memory_;

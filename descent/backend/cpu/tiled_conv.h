@@ -1,5 +1,5 @@
-// What the convolutions on matrix tiles share (conv_tiles.h): which pixels meet in a result, how images come into blocks,
-// and how they are gone through.
+// What the convolutions on matrix tiles share (conv_tiles.h): which pixels meet in a result, how images come into
+// blocks, and how they are gone through.
 #pragma once
 
 #include <array>
@@ -10,7 +10,8 @@
 
 namespace descent::cpu {
 
-// For each pixel of the result, flat over the spatial axes, the pixels that are summed, each with its tap of the window.
+// For each pixel of the result, flat over the spatial axes, the pixels that are summed, each with its tap of the
+// window.
 struct Meetings {
   std::vector<int32_t> first;  // by result; one more at the end
   std::vector<conv_tiles::Source> sources;
@@ -34,7 +35,9 @@ class TiledImages {
   int64_t row_bytes() const { return width_ * blocks() * conv_tiles::block_bytes; }
 
   // Some channels of a row of `count` images that begin at `images`; windows only whole.
-  void lay(const uint16_t* images, int64_t count, int64_t row, std::byte* to) const { lay(images, count, row, 0, channels_, to); }
+  void lay(const uint16_t* images, int64_t count, int64_t row, std::byte* to) const {
+    lay(images, count, row, 0, channels_, to);
+  }
   void lay(const uint16_t* images, int64_t count, int64_t row, int64_t channel, int64_t channels, std::byte* to) const;
 
  private:

@@ -17,7 +17,7 @@ namespace tiles = conv_tiles;
 constexpr int64_t pixels_in_hand = 64;      // at least, if there are: sums are loaded and stored once for them
 constexpr int64_t small_bytes = 256 << 10;  // sums so small are made several times, for parts of the images
 constexpr int64_t most_parts = 4;
-constexpr int64_t most_bytes = 4 << 20;     // of rows in hand
+constexpr int64_t most_bytes = 4 << 20;  // of rows in hand
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -26,7 +26,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 class TiledWeightGradient : public Call {
  public:
   explicit TiledWeightGradient(const ConvProblem& problem)
-      : p_(problem), unfolded_(is_better_unfolded(problem.shape.inputs, product_of(problem.shape.windows.size))),
+      : p_(problem),
+        unfolded_(is_better_unfolded(problem.shape.inputs, product_of(problem.shape.windows.size))),
         x_(unfolded_ ? TiledImages::of_windows(problem.shape.windows, problem.shape.inputs)
                      : TiledImages(problem.shape.windows.image, problem.shape.inputs)),
         g_(problem.shape.windows.out, problem.shape.outputs) {
@@ -68,7 +69,8 @@ class TiledWeightGradient : public Call {
     run_together(threads_, [&](Share share) {
       tiles::start();
       const int64_t tasks = parts_ * splits_;
-      for (int64_t i = tasks * share.part / share.parts; i < tasks * (share.part + 1) / share.parts; ++i) run_task(i, at, share.part);
+      for (int64_t i = tasks * share.part / share.parts; i < tasks * (share.part + 1) / share.parts; ++i)
+        run_task(i, at, share.part);
       tiles::finish();
       if (direct_) return;
       if (share.parts > 1) team::barrier(share);
@@ -95,12 +97,17 @@ class TiledWeightGradient : public Call {
     first_.push_back(0);
     for (int64_t band = 0; band < bands_.count(); ++band) {
       std::vector<std::vector<tiles::Pair>> lists(static_cast<size_t>(taps_));
-      const int64_t begin = band * bands_.height * g_.width(), end = std::min(begin + bands_.height * g_.width(), p_.shape.places);
+      const int64_t begin = band * bands_.height * g_.width(),
+                    end = std::min(begin + bands_.height * g_.width(), p_.shape.places);
       for (int64_t place = begin; place < end; ++place)
-        for (int32_t i = meetings.first[static_cast<size_t>(place)]; i < meetings.first[static_cast<size_t>(place) + 1]; ++i) {
+        for (int32_t i = meetings.first[static_cast<size_t>(place)]; i < meetings.first[static_cast<size_t>(place) + 1];
+             ++i) {
           const tiles::Source source = meetings.sources[static_cast<size_t>(i)];
-          lists[static_cast<size_t>(source.tap)].push_back({in_ring(source.pixel, x_.width(), bands_), static_cast<int32_t>(place - begin)});
+          lists[static_cast<size_t>(source.tap)].push_back(
+              {in_ring(source.pixel, x_.width(), bands_), static_cast<int32_t>(place - begin)});
         }
+      // There and back: what one tap read last is still in the first cache for the next one.
+      for (size_t tap = 1; tap < lists.size(); tap += 2) std::ranges::reverse(lists[tap]);
       for (const std::vector<tiles::Pair>& list : lists) {
         pairs_.insert(pairs_.end(), list.begin(), list.end());
         first_.push_back(static_cast<int64_t>(pairs_.size()));
@@ -131,7 +138,9 @@ class TiledWeightGradient : public Call {
     }
   }
 
-  float* part_sums(int64_t part) const { return reinterpret_cast<float*>(memory_.get()) + part * taps_ * rows_ * columns_; }
+  float* part_sums(int64_t part) const {
+    return reinterpret_cast<float*>(memory_.get()) + part * taps_ * rows_ * columns_;
+  }
   int64_t images_of(int64_t group) const { return std::min(tiles::images, p_.shape.examples - group * tiles::images); }
 
   void lay_x(const Bytes& at, int64_t group, int64_t from, int64_t to, std::byte* stage, std::byte* ring) const {
@@ -145,7 +154,8 @@ class TiledWeightGradient : public Call {
   // Only the columns that are wanted.
   void lay_g(const Bytes& at, int64_t group, int64_t band, const Range& range, std::byte* stage, std::byte* to) const {
     const uint16_t* g = at.g + group * tiles::images * p_.shape.places * g_.channels();
-    const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1, channel = first * tiles::channels;
+    const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1,
+                  channel = first * tiles::channels;
     const int64_t begin = band * bands_.height, end = std::min(begin + bands_.height, g_.rows());
     for (int64_t row = begin; row < end; ++row, to += g_.width() * (last - first) * tiles::block_bytes) {
       g_.lay(g, images_of(group), row, channel, std::min(last * tiles::channels, g_.channels()) - channel, stage);
@@ -157,10 +167,20 @@ class TiledWeightGradient : public Call {
     const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1;
     for (int64_t block = range.begin; block < range.end; ++block) {
       const int64_t column = block / x_.blocks(), row = block % x_.blocks();
-      tiles::Accumulate job{hand.x + row * tiles::block_bytes, hand.g + (column - first) * tiles::block_bytes,
-                            x_.blocks() * tiles::block_bytes, (last - first) * tiles::block_bytes, x_bytes_, g_bytes_,
-                            nullptr, 0, groups, nullptr, columns_, add,
-                            x_.channels() - row * tiles::channels <= 16, g_.channels() - column * tiles::channels <= 16};
+      tiles::Accumulate job{hand.x + row * tiles::block_bytes,
+                            hand.g + (column - first) * tiles::block_bytes,
+                            x_.blocks() * tiles::block_bytes,
+                            (last - first) * tiles::block_bytes,
+                            x_bytes_,
+                            g_bytes_,
+                            nullptr,
+                            0,
+                            groups,
+                            nullptr,
+                            columns_,
+                            add,
+                            x_.channels() - row * tiles::channels <= 16,
+                            g_.channels() - column * tiles::channels <= 16};
       for (int64_t tap = 0; tap < taps_; ++tap) {
         const auto list = static_cast<size_t>(band * taps_ + tap);
         job.pairs = pairs_.data() + first_[list];
@@ -180,7 +200,8 @@ class TiledWeightGradient : public Call {
         const float* more = row + part * taps_ * rows_ * columns_;
         for (int64_t k = 0; k < n; ++k) row[k] += more[k];
       }
-      if (p_.weights.dtype == DType::f32) std::memcpy(weights + i * n * 4, row, static_cast<size_t>(n) * 4);
+      if (p_.weights.dtype == DType::f32)
+        std::memcpy(weights + i * n * 4, row, static_cast<size_t>(n) * 4);
       else
         for (int64_t k = 0; k < n; ++k) reinterpret_cast<uint16_t*>(weights)[i * n + k] = bf16_from_float(row[k]);
     }

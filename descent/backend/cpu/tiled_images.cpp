@@ -31,7 +31,10 @@ Meetings each_alone(int64_t pixels) {
 }
 
 TiledImages::TiledImages(const std::vector<int64_t>& spatial, int64_t channels)
-    : rows_(spatial[0]), width_(product_of(std::span(spatial).subspan(1))), channels_(channels), image_(rows_ * width_ * channels) {}
+    : rows_(spatial[0]),
+      width_(product_of(std::span(spatial).subspan(1))),
+      channels_(channels),
+      image_(rows_ * width_ * channels) {}
 
 TiledImages TiledImages::of_windows(const Windows& windows, int64_t channels) {
   const int64_t taps = product_of(windows.size);
@@ -56,10 +59,13 @@ TiledImages TiledImages::of_windows(const Windows& windows, int64_t channels) {
   return out;
 }
 
-void TiledImages::lay(const uint16_t* images, int64_t count, int64_t row, int64_t channel, int64_t channels, std::byte* to) const {
+void TiledImages::lay(const uint16_t* images, int64_t count, int64_t row, int64_t channel, int64_t channels,
+                      std::byte* to) const {
   if (first_.empty())
-    return conv_tiles::lay_pixels({images + row * width_ * channels_ + channel, image_, channels_, count, width_, channels}, to);
-  conv_tiles::lay_windows({images, image_, 0, count, width_, channels_}, first_.data() + row * width_ * blocks(), parts_.data(), to);
+    return conv_tiles::lay_pixels(
+        {images + row * width_ * channels_ + channel, image_, channels_, count, width_, channels}, to);
+  conv_tiles::lay_windows({images, image_, 0, count, width_, channels_}, first_.data() + row * width_ * blocks(),
+                          parts_.data(), to);
 }
 
 bool is_better_unfolded(int64_t channels, int64_t taps) {
@@ -72,7 +78,8 @@ Bands bands_of(const Meetings& meetings, int64_t rows, int64_t width, int64_t so
   constexpr int64_t none = INT64_MAX;
   for (int64_t row = 0; row < rows; row += height) {
     int64_t from = none, to = 0;
-    const auto first = static_cast<size_t>(row * width), last = static_cast<size_t>(std::min(row + height, rows) * width);
+    const auto first = static_cast<size_t>(row * width),
+               last = static_cast<size_t>(std::min(row + height, rows) * width);
     for (auto i = static_cast<size_t>(meetings.first[first]); i < static_cast<size_t>(meetings.first[last]); ++i) {
       const int64_t source = meetings.sources[i].pixel / source_width;
       from = std::min(from, source);
@@ -96,13 +103,14 @@ int32_t in_ring(int32_t pixel, int64_t width, const Bands& bands) {
 bool is_tiled(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   if (!conv_tiles::available() || s.groups != 1) return false;
-  const View &a = problem.kind == ConvKind::input_gradient ? problem.y : problem.x;
-  const View &b = problem.kind == ConvKind::weight_gradient ? problem.y : problem.weights;
+  const View& a = problem.kind == ConvKind::input_gradient ? problem.y : problem.x;
+  const View& b = problem.kind == ConvKind::weight_gradient ? problem.y : problem.weights;
   if (a.dtype != DType::bf16 || b.dtype != DType::bf16) return false;
   // Few images leave tiles empty; long lists of meetings would take more memory than images do.
-  constexpr int64_t half = conv_tiles::images / 2, longest = 1 << 22;
+  constexpr int64_t half = conv_tiles::images / 2, longest = 1 << 20;
   const int64_t filled = (s.examples + half - 1) / half * half;
-  return 4 * filled <= 5 * s.examples && s.places * product_of(s.windows.size) <= longest && s.elements * s.inputs < (1 << 30);
+  return 4 * filled <= 5 * s.examples && s.places * product_of(s.windows.size) <= longest &&
+         s.elements * s.inputs < (1 << 30);
 }
 
 }  // namespace descent::cpu
