@@ -3,7 +3,6 @@
 #include "descent/backend/cpu/tiled_conv.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
@@ -15,11 +14,10 @@ namespace {
 
 namespace tiles = conv_tiles;
 
-constexpr int64_t ring_bytes = 512 << 10;  // of images in hand, if rows are that small: they stay in the second cache
-constexpr int64_t most_bytes = 3 << 19;    // beyond it, they do not
+constexpr int64_t in_hand_bytes = 512 << 10;  // of images, if rows are that small: they stay in the second cache
+constexpr int64_t most_bytes = 3 << 19;       // beyond it, they do not
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t rounded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 class TiledConv : public Call {
  public:
@@ -48,19 +46,15 @@ class TiledConv : public Call {
   void prepare() {
     const int64_t threads = thread_count(), groups = ceil_div(p_.shape.examples, tiles::images);
     group_bytes_ = bands_.ring * images_.row_bytes();
-    together_ = bands_.count() > 1 ? 1 : std::clamp<int64_t>(ring_bytes / group_bytes_, 1, ceil_div(groups, threads));
+    together_ =
+        bands_.count() > 1 ? 1 : std::clamp<int64_t>(in_hand_bytes / group_bytes_, 1, ceil_div(groups, threads));
     const int64_t units = ceil_div(groups, together_) * bands_.count();
     splits_ = std::clamp<int64_t>(ceil_div(threads, units), 1, panels_);
     tasks_ = units * splits_;
     threads_ = static_cast<int>(std::min(threads, tasks_));
     tap_blocks_ = taps_ * images_.blocks();
-    out_bytes_ = p_.out().dtype == DType::bf16 ? 2 : 4;
-    // Not a power of two, or the images' lines would all be in the same few places of the first cache.
-    stage_image_ = bands_.height * width_ * results_ + 32;
-    stage_bytes_ = splits_ == 1 && bands_.count() > 1 ? rounded(tiles::images * stage_image_ * out_bytes_) : 0;
-    thread_bytes_ = together_ * group_bytes_ + stage_bytes_;
-    memory_ =
-        allocate_bytes(static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * thread_bytes_));
+    memory_ = allocate_bytes(
+        static_cast<size_t>(panels_ * tap_blocks_ * tiles::block_bytes + threads_ * together_ * group_bytes_));
   }
 
   void run(std::byte* const* addresses) override {
@@ -71,7 +65,7 @@ class TiledConv : public Call {
       pack_weights(at.weights, share);
       if (share.parts > 1) team::barrier(share);
       tiles::start();
-      InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * thread_bytes_};
+      InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * together_ * group_bytes_};
       for (int64_t i = tasks_ * share.part / share.parts; i < tasks_ * (share.part + 1) / share.parts; ++i)
         run_task(i, at, hand);
       tiles::finish();
@@ -99,11 +93,10 @@ class TiledConv : public Call {
 
   // As many rows at once as stay in the cache: weights are read once for all of them.
   void choose_bands(int64_t rows) {
-    const auto bands = [&](int64_t height) { return bands_of(meetings_, rows, width_, images_.width(), height); };
-    bands_ = bands(1);
+    bands_ = bands_of(meetings_, rows, width_, images_.width(), 1);
     for (int64_t height = 2; height < 2 * rows; height *= 2) {
-      Bands larger = bands(std::min(height, rows));
-      if (larger.ring * images_.row_bytes() > ring_bytes) return;
+      Bands larger = bands_of(meetings_, rows, width_, images_.width(), std::min(height, rows));
+      if (larger.ring * images_.row_bytes() > in_hand_bytes) return;
       bands_ = std::move(larger);
     }
   }
@@ -139,7 +132,6 @@ class TiledConv : public Call {
     for (int64_t panel = panels_ * split / splits_; panel < panels_ * (split + 1) / splits_; ++panel)
       for (int64_t n = first; n < last; n += tiles::images)
         multiply(n, std::min(n + tiles::images, last), band, panel, at, hand);
-    if (stage_bytes_ != 0) give(first, last - first, band, at, hand);
   }
 
   void lay(int64_t first, int64_t last, int64_t chunk, int64_t band, const Bytes& at, InHand& hand) const {
@@ -157,26 +149,12 @@ class TiledConv : public Call {
   }
 
   void multiply(int64_t first, int64_t last, int64_t band, int64_t panel, const Bytes& at, const InHand& hand) const {
-    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_,
-                  channel = panel * tiles::channels;
-    const bool staged = stage_bytes_ != 0;
-    std::byte* const out =
-        staged ? stage_of(hand) - begin * results_ * out_bytes_ : at.out + first * pixels_ * results_ * out_bytes_;
+    const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_;
+    const int64_t channel = panel * tiles::channels, bytes = static_cast<int64_t>(size_of(p_.out().dtype));
     tiles::multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(),
                      meetings_.sources.data(), begin, std::min(begin + bands_.height * width_, pixels_),
-                     out + channel * out_bytes_, out_bytes_ == 2, results_, staged ? stage_image_ : pixels_ * results_,
+                     at.out + (first * pixels_ * results_ + channel) * bytes, bytes == 2, results_, pixels_ * results_,
                      last - first, std::min(tiles::channels, results_ - channel)});
-  }
-
-  std::byte* stage_of(const InHand& hand) const { return hand.rows + together_ * group_bytes_; }
-
-  // Rows of large images are gathered first: written from end to end, memory keeps up with the tiles.
-  void give(int64_t first, int64_t count, int64_t band, const Bytes& at, const InHand& hand) const {
-    const int64_t begin = band * bands_.height * width_, end = std::min(begin + bands_.height * width_, pixels_);
-    for (int64_t i = 0; i < count; ++i)
-      std::memcpy(at.out + ((first + i) * pixels_ + begin) * results_ * out_bytes_,
-                  stage_of(hand) + i * stage_image_ * out_bytes_,
-                  static_cast<size_t>((end - begin) * results_ * out_bytes_));
   }
 
   ConvProblem p_;
@@ -186,8 +164,6 @@ class TiledConv : public Call {
   Bands bands_;
   int64_t taps_ = 1, results_ = 0, panels_ = 0, pixels_ = 0, width_ = 0;  // results_: channels of the result
   int64_t together_ = 1, group_bytes_ = 0;                                // groups of images in hand
-  int64_t out_bytes_ = 2, stage_image_ = 0, stage_bytes_ = 0,
-          thread_bytes_ = 0;  // stage_image_: elements of an image's part
   int64_t splits_ = 1, tasks_ = 0, tap_blocks_ = 0;
   int threads_ = 1;
   std::shared_ptr<std::byte[]> memory_;
