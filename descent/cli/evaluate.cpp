@@ -1,9 +1,11 @@
 // descent evaluate RUN
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "descent/cli/command.h"
 #include "descent/cli/confusion.h"
-#include "descent/tasks/run.h"
+#include "descent/tasks/go.h"
 #include "descent/train/test_time.h"
 
 namespace descent::cli {
@@ -14,25 +16,42 @@ struct EvaluateFlags {
   std::string run, data = "test";
   bool flip = false, json = false;
   int64_t shift = 0;
+  int views = 1;
 };
+
+train::Evaluation judge(const tasks::Run& run, const data::Dataset& data, const EvaluateFlags& flags,
+                        const train::TestTimeViews& moved) {
+  if (flags.views > 1) return tasks::evaluate_go(run, data, flags.views);
+  if (moved.count() > 1) return train::evaluate(*run.net, run.loss, data, moved, run.evaluate_options());
+  return train::evaluate(*run.net, run.loss, data, run.evaluate_options());
+}
+
+void check(const tasks::Run& run, const EvaluateFlags& flags) {
+  const bool board = tasks::go_board_size(run.preprocess).has_value();
+  if (flags.views != 1 && !board)
+    throw UsageError(text("--views is for games of Go, and ", flags.run, " was not trained on them"));
+  if (board && (flags.flip || flags.shift != 0))
+    throw UsageError(text("--flip and --shift are for images; ", flags.run, " was trained on games of Go: --views 8"));
+}
 
 void run_evaluate(const EvaluateFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
+  check(run, flags);
   const data::Dataset data = run.examples(flags.data);
-  const train::TestTimeViews views{.flip = flags.flip, .shift = flags.shift};
-  const train::Evaluation evaluation = views.count() > 1
-                                           ? train::evaluate(*run.net, run.loss, data, views, run.evaluate_options())
-                                           : train::evaluate(*run.net, run.loss, data, run.evaluate_options());
+  const train::TestTimeViews moved{.flip = flags.flip, .shift = flags.shift};
+  const int64_t views = std::max<int64_t>(flags.views, moved.count());
+  train::Evaluation evaluation = judge(run, data, flags, moved);
+  // What a move is taken for is told by its place alone, and says nothing.
+  if (tasks::go_board_size(run.preprocess)) evaluation.confusion.reset();
   const auto& confusion = evaluation.confusion;
   if (!flags.json) {
     fmt::print("{}, {} examples{}: {}\n", flags.data, data.size(),
-               views.count() > 1 ? fmt::format(", the mean of {} views of each", views.count()) : "",
-               to_text(evaluation.figures));
+               views > 1 ? fmt::format(", the mean of {} views of each", views) : "", to_text(evaluation.figures));
     if (confusion) print_confusion(*confusion, data.classes);
     return;
   }
   Json out{{"run", flags.run}, {"data", flags.data}, {"examples", data.size()}, {"weights", run.weights}};
-  if (views.count() > 1) out["views"] = views.count();
+  if (views > 1) out["views"] = views;
   for (const auto& [name, value] : evaluation.figures) out[name] = value;
   if (confusion) out["confusion"] = confusion_json(*confusion, data.classes);
   print_json(out);
@@ -44,12 +63,14 @@ void add_evaluate(CLI::App& program) {
   auto flags = std::make_shared<EvaluateFlags>();
   CLI::App* command = add_command(program, "evaluate", "judge a run on data", flags, run_evaluate);
   command->add_option("run", flags->run, "the run's directory")->required();
-  command->add_option(
-      "--data", flags->data,
-      "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders of images)");
+  command->add_option("--data", flags->data,
+                      "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders "
+                      "of images, games)");
   command->add_flag("--flip", flags->flip, "average what the net says of each image and of its mirror image");
   command->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways")
       ->check(CLI::Range(0, 1000));
+  command->add_option("--views", flags->views, "of positions of Go: symmetries that are averaged (default 1)")
+      ->check(CLI::Range(1, 8));
 }
 
 }  // namespace descent::cli

@@ -58,15 +58,21 @@ bool is_image(const Type& row) {
   return row.dtype == DType::u8 && (rank == 2 || (rank == 3 && row.shape[2] <= 4));
 }
 
+// How many rows an epoch has.
+int64_t epoch_rows(int64_t rows, const BatchOptions& options) {
+  return options.epoch_size > 0 ? std::min(rows, options.epoch_size) : rows;
+}
+
 void check(const Dataset& data, const BatchOptions& options) {
   const int64_t rows = data.size();
   if (rows == 0) fail("batches: the data set has no rows");
   if (rows > std::numeric_limits<uint32_t>::max()) fail(text("batches: ", rows, " rows are more than can be shuffled"));
   if (data.targets && data.targets.shape()[0] != rows)
     fail(text("batches: inputs of ", data.inputs.type(), " and targets of ", data.targets.type(), " differ in rows"));
+  if (options.epoch_size < 0) fail(text("batches: an epoch of ", options.epoch_size, " rows is not at least 0"));
   if (options.batch_size < 1) fail(text("batches: a batch size of ", options.batch_size, " is not at least 1"));
-  if (options.drop_last && rows < options.batch_size)
-    fail(text("batches: ", rows, " rows make no whole batch of ", options.batch_size,
+  if (options.drop_last && epoch_rows(rows, options) < options.batch_size)
+    fail(text("batches: ", epoch_rows(rows, options), " rows make no whole batch of ", options.batch_size,
               ", and drop_last leaves out the rest"));
   if (options.threads < 0 || options.prefetch < 1)
     fail(text("batches: ", options.threads, " threads and ", options.prefetch,
@@ -107,12 +113,13 @@ class Batches::Worker {
     if (mixes(options)) other_.resize(input_bytes_);
   }
 
-  // `order` is the rows of the whole epoch.
-  void fill(Slot& slot, int64_t index, std::span<const uint32_t> order, uint64_t epoch) {
-    const int64_t first = index * options_.batch_size, count = std::min(options_.batch_size, data_.size() - first);
+  // `order` is the rows of the whole epoch, which is in this pass over all rows.
+  void fill(Slot& slot, int64_t index, std::span<const uint32_t> order, uint64_t epoch, uint64_t pass) {
+    const int64_t first = index * options_.batch_size, count = std::min(options_.batch_size, std::ssize(order) - first);
     const std::span<const uint32_t> rows = order.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     slot.error = nullptr;
     epoch_ = epoch;
+    pass_ = pass;
     try {
       slot.batch.index = index;
       slot.batch.inputs = slot.inputs.rows(0, count);
@@ -208,13 +215,13 @@ class Batches::Worker {
   uint64_t key(uint32_t row) const { return random_key(options_.seed, epoch_, row); }
 
   // Flips that alternate: half of the images begin with one.
-  bool is_mirrored(uint32_t row) const { return ((random_key(options_.seed, row, first_flip_key) + epoch_) & 1) != 0; }
+  bool is_mirrored(uint32_t row) const { return ((random_key(options_.seed, row, first_flip_key) + pass_) & 1) != 0; }
 
   const Dataset& data_;
   const BatchOptions& options_;
   std::optional<Augmenter> augmenter_;
   size_t input_bytes_;
-  uint64_t epoch_ = 0;
+  uint64_t epoch_ = 0, pass_ = 0;
   std::vector<uint8_t> made_, other_;  // a source's row before it is augmented, and the other image of a mixture
 };
 
@@ -224,9 +231,11 @@ class Batches::Ring {
  public:
   Ring(Dataset data, BatchOptions options) : data_(std::move(data)), options_(std::move(options)) {
     check(data_, options_);
-    const int64_t rows = data_.size(), size = options_.batch_size;
+    const int64_t all = data_.size(), rows = epoch_rows(all, options_), size = options_.batch_size;
+    rows_ = static_cast<size_t>(rows);
+    epochs_a_pass_ = static_cast<uint64_t>(all / rows);
     total_ = options_.drop_last ? rows / size : (rows + size - 1) / size;
-    order_.resize(static_cast<size_t>(rows));
+    order_.resize(static_cast<size_t>(all));
     std::iota(order_.begin(), order_.end(), 0u);
     const bool threaded = options_.threads > 0 && !is_quick();
     slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
@@ -254,7 +263,8 @@ class Batches::Ring {
     std::unique_lock lock(mutex_);
     end_ = 0;  // nothing more is claimed
     filled_.wait(lock, [this] { return filling_ == 0; });
-    if (options_.shuffle) random_order(order_, random_key(options_.seed, epoch));
+    pass_ = epoch / epochs_a_pass_;
+    if (options_.shuffle) random_order(order_, random_key(options_.seed, pass_));
     for (Slot& slot : slots_) slot.ready.store(-1, std::memory_order_relaxed);
     epoch_ = epoch;
     claimed_ = released_ = position_ = first_batch;
@@ -275,7 +285,7 @@ class Batches::Ring {
     if (claimed_ - released_ <= static_cast<int64_t>(slots_.size()) / 2) wanted_.notify_all();
     if (help) {
       lock.unlock();
-      workers_[0].fill(slot, index, order_, epoch_);
+      workers_[0].fill(slot, index, order(), epoch_, pass_);
     } else {
       wait(lock, slot, index);
     }
@@ -294,6 +304,11 @@ class Batches::Ring {
            bytes <= inline_bytes;
   }
 
+  // Of the epoch.
+  std::span<const uint32_t> order() const {
+    return std::span(order_).subspan(static_cast<size_t>(epoch_ % epochs_a_pass_) * rows_, rows_);
+  }
+
   bool may_claim() const { return claimed_ < end_ && claimed_ < released_ + static_cast<int64_t>(slots_.size()); }
 
   void work(Worker& worker) {
@@ -304,7 +319,7 @@ class Batches::Ring {
       const int64_t index = claimed_++;
       ++filling_;
       lock.unlock();
-      worker.fill(slots_[static_cast<size_t>(index) % slots_.size()], index, order_, epoch_);
+      worker.fill(slots_[static_cast<size_t>(index) % slots_.size()], index, order(), epoch_, pass_);
       lock.lock();
       --filling_;
       filled_.notify_all();
@@ -336,8 +351,9 @@ class Batches::Ring {
   const Dataset data_;
   const BatchOptions options_;
   int64_t total_ = 0;
-  std::vector<uint32_t> order_;
-  uint64_t epoch_ = 0;
+  std::vector<uint32_t> order_;  // of the pass
+  size_t rows_ = 0;              // of an epoch
+  uint64_t epochs_a_pass_ = 1, epoch_ = 0, pass_ = 0;
   std::vector<Slot> slots_;
   std::vector<Worker> workers_;  // [0] is the caller's
   std::vector<std::thread> threads_;

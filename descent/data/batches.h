@@ -30,6 +30,7 @@ struct BatchOptions {
   bool shuffle = true;
   uint64_t seed = 0;
   bool drop_last = false;                      // leave out a last batch that is smaller
+  int64_t epoch_size = 0;                      // rows of an epoch, where several share one pass; 0: all (see below)
   std::optional<AugmentOptions> augment = {};  // of u8 images
   SampleTransform transform = {};              // a change of one's own
   int threads = 1;                             // in the background; next() helps when it would have to wait
@@ -42,6 +43,9 @@ Type target_row_type(const Dataset& data, const std::optional<AugmentOptions>& a
 // The order of the rows is a function of (seed, epoch), and a sample's augmentation and what it is mixed with of (seed,
 // epoch, row), so batch k of epoch e is the same bytes whatever the number of threads and wherever an epoch was started:
 // a run resumes exactly.
+//
+// With an epoch size E below the N rows, N / E epochs share each pass over the rows, one behind the other in its order,
+// and the rest of the rows (less than E) is left out of that pass: large sets are judged and noted more often.
 //
 // Batches that are quicker to copy than to hand from core to core (no augmentation, no transform, at most
 // `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied

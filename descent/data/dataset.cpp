@@ -98,6 +98,13 @@ Dataset Dataset::rows(int64_t begin, int64_t end) const {
   return {inputs.rows(begin, end), targets ? targets.rows(begin, end) : Array(), classes, features};
 }
 
+Dataset Dataset::spread(int64_t most) const {
+  if (size() <= most) return *this;
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < most; ++i) rows.push_back(i * size() / most);
+  return select(rows);
+}
+
 Dataset Dataset::select(std::span<const int64_t> indices) const {
   if (!source)
     return {select_rows(inputs, indices), targets ? select_rows(targets, indices) : Array(), classes, features};

@@ -43,6 +43,7 @@ struct Dataset {
   Type row_type() const;  // of one example's input
 
   Dataset rows(int64_t begin, int64_t end) const;          // shares the bytes
+  Dataset spread(int64_t most) const;                      // itself, or so many of its rows, spread evenly
   Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order; a source's are still not made
 
   // The inputs of some rows, one after the other in an array [end - begin,...]: a view of `inputs`, or made by all

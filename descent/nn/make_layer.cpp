@@ -60,6 +60,10 @@ std::vector<Kind<ModulePtr>> make_table() {
        [](const Settings& s) {
          return shared(Residual(make_layers(s.list("layers")), make_layers(s.list("shortcut")), s.at()));
        }},
+      {"branches",
+       "what each of the layers inside makes of x, side by side along the last axis",
+       {inside},
+       [](const Settings& s) { return shared(Branches(make_layers(s.list("layers")), s.at())); }},
       {"sequential", "the layers inside, one after the other", {inside}, [](const Settings& s) {
          return shared(Sequential(make_layers(s.list("layers")), s.at()));
        }}};

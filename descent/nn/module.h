@@ -31,7 +31,8 @@ class Module {
   Tensor operator()(Tensor x, Pass& pass) { return trace_layer(pass, "", *this, x); }
 
   // For `inspect` and errors: the kind and settings, "Linear 512", and the formula, "W x + b". In a formula x is the
-  // input, other single letters are parameters, and f(x) is what the layers inside make of x.
+  // input, other single letters are parameters, f(x) is what the layers inside make of x, one after the other, and
+  // [f(x)] what each of them makes of it.
   virtual std::string describe() const = 0;
   virtual std::string formula() const = 0;
 

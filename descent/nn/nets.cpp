@@ -61,10 +61,51 @@ Sequential vgg_small(int64_t outputs, int64_t width) {
 Sequential resnet20(int64_t outputs, int64_t width) { return resnet(outputs, width, 3, 3); }
 Sequential resnet18(int64_t outputs, int64_t width) { return resnet(outputs, width, 4, 2); }
 
+namespace {
+
+// A 1 x 1 convolution that reads off the trunk what a head needs.
+std::vector<Layer> head(int64_t width) { return {bare_conv(width, 1), BatchNorm{}, ReLU{}}; }
+
+Layer point_scores(int64_t width) {
+  std::vector<Layer> layers = head(width);
+  layers.emplace_back(Conv{1, 1});
+  layers.emplace_back(Flatten{});
+  return Sequential(std::move(layers));
+}
+
+// Of the board as a whole.
+Layer board_scores(int64_t width, int64_t hidden, int64_t outputs) {
+  std::vector<Layer> layers = head(width);
+  for (const Layer& layer : {Layer(GlobalAveragePool{}), Layer(Linear{hidden}), Layer(ReLU{}), Layer(Linear{outputs})})
+    layers.push_back(layer);
+  return Sequential(std::move(layers));
+}
+
+}  // namespace
+
+Sequential go_resnet(int64_t width, int64_t blocks, bool value) {
+  std::vector<Layer> layers{{"stem", Sequential{bare_conv(width, 5), BatchNorm{}, ReLU{}}}};
+  for (int64_t block = 1; block <= blocks; ++block)
+    layers.emplace_back(text("block", block), residual_block(width, 1, true));
+  constexpr int64_t read = 32, hidden = 64;  // channels that a head reads, and numbers of its hidden layer
+  layers.emplace_back(
+      "heads", Branches{{"points", point_scores(read)}, {"pass_and_value", board_scores(read, hidden, value ? 2 : 1)}});
+  return Sequential(std::move(layers));
+}
+
 std::span<const Kind<Sequential>> net_kinds() {
   static const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
   const auto width = [](int64_t fallback) { return SettingRule{"width", fallback, "channels of the first layers"}; };
   static const std::vector<Kind<Sequential>> kinds = {
+      {"go-resnet",
+       "residual, for boards of any size: scores of all points and of a pass, and a value",
+       {width(64), {"blocks", int64_t{5}, "of two convolutions"}, {"value", true, "whether it says who wins, too"}},
+       [](const Settings& s) {
+         if (s.integer("blocks") < 0)
+           throw UsageError(s.at("blocks"),
+                            text("net 'go-resnet': 'blocks' must be at least 0, got ", s.integer("blocks")));
+         return go_resnet(s.integer("width"), s.integer("blocks"), s.flag("value"));
+       }},
       {"lenet-5",
        "two convolutions and three linear layers, for 28 x 28",
        {outputs},

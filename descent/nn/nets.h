@@ -10,8 +10,8 @@ namespace descent::nn {
 // 28 x 28, with the maxima and ReLUs that took the place of its means and tanh.
 Sequential lenet5(int64_t outputs = 10);
 
-// After Simonyan and Zisserman, "Very deep convolutional networks", 2015, small and with batch norm, for images of about
-// 32 x 32: three times two convolutions of 3 x 3 and a maximum of 2 x 2, of `width`, twice and four times it.
+// After Simonyan and Zisserman, "Very deep convolutional networks", 2015, small and with batch norm, for images of
+// about 32 x 32: three times two convolutions of 3 x 3 and a maximum of 2 x 2, of `width`, twice and four times it.
 Sequential vgg_small(int64_t outputs = 10, int64_t width = 64);
 
 // He, Zhang, Ren and Sun, "Deep residual learning", 2016, for images of about 32 x 32. ResNet-20 has three stages of
@@ -20,7 +20,14 @@ Sequential vgg_small(int64_t outputs = 10, int64_t width = 64);
 Sequential resnet20(int64_t outputs = 10, int64_t width = 16);
 Sequential resnet18(int64_t outputs = 10, int64_t width = 64);
 
-// The table: "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
+// For boards: planes [n, size, size, channels] of any size become [n, size * size + 1] scores, of the points row by row
+// and of a pass; with a value, one column more, the logit of "the player to move wins". A trunk of residual blocks
+// under two heads, after Silver et al., "Mastering the game of Go without human knowledge", 2017; but a score of a
+// point comes from what the trunk says there, and pass and value from means over the board, in the place of layers that
+// know its size (Wu, "Accelerating self-play learning in Go", 2019).
+Sequential go_resnet(int64_t width = 64, int64_t blocks = 5, bool value = true);
+
+// The table: "go-resnet", "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
 std::span<const Kind<Sequential>> net_kinds();
 Sequential make_ready_net(std::string_view kind, const Settings& settings = {});
 

@@ -44,4 +44,23 @@ class Residual : public Module {
   Site at_;
 };
 
+// Several ways from one x: [f(x), g(x), ..], what each of the layers inside makes of it, side by side along the last
+// axis (as in Szegedy et al., "Going deeper with convolutions", 2015). Their results differ in that axis only.
+class Branches : public Module {
+ public:
+  Branches(std::initializer_list<Layer> layers, Site at = Site::here()) : Branches(std::vector<Layer>(layers), at) {}
+  explicit Branches(std::vector<Layer> layers, Site at = Site::here());
+
+  Tensor forward(Pass& pass, Tensor x) override;
+  std::string describe() const override { return "Branches"; }
+  std::string formula() const override { return "[f(x)]"; }
+  std::vector<std::pair<std::string, ModulePtr>> children() const override;
+  std::string_view suited_initializer() const override { return layers_.front().module->suited_initializer(); }
+  void followed_by(const Module& next) override;
+
+ private:
+  std::vector<Layer> layers_;
+  Site at_;
+};
+
 }  // namespace descent::nn

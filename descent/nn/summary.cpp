@@ -73,8 +73,24 @@ class Composer {
   }
 
  private:
+  // Each layer inside from the same x.
+  void branches(const Module& module) {
+    name_current();
+    const std::string x = current_;
+    std::vector<std::string> results;
+    for (const auto& [name, child] : module.children()) {
+      current_ = x;
+      atom_ = true;
+      layer(*child);
+      results.push_back(current_);
+    }
+    current_ = text("[", join(results, ", "), "]");
+    atom_ = false;
+  }
+
   void container(const Module& module) {
     const std::string formula = module.formula();
+    if (formula == "[f(x)]") return branches(module);
     if (formula != "f(x)") name_current();
     const std::string x = current_;
     std::string inner;

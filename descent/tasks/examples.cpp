@@ -80,11 +80,8 @@ data::Normalizer fit_features(const Array& inputs) {
 // Rows that are made when they are wanted speak through some of them, spread evenly.
 Array rows_to_fit(const data::Dataset& training) {
   if (!training.source) return training.inputs;
-  constexpr int64_t most = 2000;
-  const int64_t count = std::min(most, training.size());
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < count; ++i) rows.push_back(i * training.size() / count);
-  return training.select(rows).read_inputs(0, count);
+  const data::Dataset some = training.spread(2000);
+  return some.read_inputs(0, some.size());
 }
 
 std::optional<data::Normalizer> fit_normalizer(const data::Dataset& training) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -140,6 +141,47 @@ std::shared_ptr<go::Evaluator> go_evaluator(const Run& run, int views) {
   return std::make_shared<go::NetEvaluator>(
       [net, moves, has_value](const Array& planes) { return answer_of((*net)(planes), moves, has_value); }, has_value,
       views);
+}
+
+namespace {
+
+// Probabilities and a chance back as what a net's outputs are: scores and a logit.
+void write_scores(const go::Evaluation& answer, bool has_value, std::span<float> out) {
+  constexpr float least = 1e-30f;
+  size_t column = 0;
+  for (const float probability : answer.policy) out[column++] = std::log(std::max(probability, least));
+  const float wins = (1 + answer.value) / 2, loses = (1 - answer.value) / 2;
+  if (has_value) out[column] = std::log(std::max(wins, least)) - std::log(std::max(loses, least));
+}
+
+Array averaged_scores(const Run& run, const data::GoRows& rows, int views) {
+  const std::shared_ptr<go::Evaluator> evaluator = go_evaluator(run, views);
+  const int size = go_board_size(run.preprocess).value_or(0);
+  const int64_t columns = int64_t{size} * size + (evaluator->has_value() ? 2 : 1);
+  Array out(DType::f32, {rows.size(), columns});
+  const int64_t at_once = std::max(1, 256 / views);
+  for (int64_t begin = 0; begin < rows.size(); begin += at_once) {
+    std::vector<go::Position> positions;
+    for (int64_t row = begin; row < std::min(begin + at_once, rows.size()); ++row)
+      positions.push_back(rows.position(row));
+    std::vector<go::Evaluation> answers(positions.size());
+    evaluator->evaluate(positions, answers);
+    for (size_t i = 0; i < answers.size(); ++i)
+      write_scores(answers[i], evaluator->has_value(),
+                   out.as<float>().subspan((static_cast<size_t>(begin) + i) * columns, columns));
+  }
+  return out;
+}
+
+}  // namespace
+
+train::Evaluation evaluate_go(const Run& run, const data::Dataset& positions, int views) {
+  const auto* rows = dynamic_cast<const data::GoRows*>(positions.source.get());
+  if (!rows) fail(text(run.directory.string(), ": views of a board are of positions of Go, and the data have none"));
+  nn::Sequential nothing{std::vector<nn::Layer>{}};
+  return train::evaluate(nothing, run.loss,
+                         {averaged_scores(run, *rows, views), positions.targets, positions.classes, {}},
+                         run.evaluate_options());
 }
 
 std::string GoPrediction::drawn() const {

@@ -34,6 +34,10 @@ std::optional<int> go_board_size(const Preprocess& preprocess);
 // none on Go.
 std::shared_ptr<go::Evaluator> go_evaluator(const Run& run, int views);
 
+// Judges a run on positions of Go (of load_go_like, or its own), each seen in `views` of its symmetries (1 to 8), whose
+// probabilities and chances are averaged.
+train::Evaluation evaluate_go(const Run& run, const data::Dataset& positions, int views);
+
 // What a net thinks of a position of a game.
 struct GoPrediction {
   std::string source;

@@ -56,6 +56,7 @@ const std::vector<Setting>& train_settings() {
   static const std::vector<Setting> all{
       {{"epochs", int64_t{10}, "times through the training part"}, 1},
       {{"batch_size", int64_t{128}, "examples a step"}, 1},
+      {{"epoch_size", int64_t{0}, "examples of an epoch, where several share one pass over all; 0: all"}},
       {{"seed", int64_t{0}, "of initial values, dropout, order and augmentation"}},
       {{"precision", "auto", "of matrix products: auto, f32 or bf16"}},
       {{"threads", int64_t{0}, "of a step; 0: as many as there are processors"}, 0, 1025},
@@ -331,6 +332,7 @@ train::FitOptions Recipe::fit_options() const {
   train::FitOptions out;
   out.epochs = train.integer("epochs");
   out.batch_size = train.integer("batch_size");
+  out.epoch_size = train.integer("epoch_size");
   out.seed = seed();
   out.precision = precision();
   out.schedule = schedule_of(*this);

@@ -6,6 +6,7 @@
 
 #include "descent/base/text.h"
 #include "descent/train/interrupt.h"
+#include "descent/train/value.h"
 
 namespace descent::train {
 
@@ -45,6 +46,7 @@ data::BatchOptions batch_options(const FitOptions& options) {
   return {.batch_size = options.batch_size,
           .seed = options.seed,
           .drop_last = options.drop_last,
+          .epoch_size = options.epoch_size,
           .augment = options.augment,
           .threads = options.data_threads};
 }
@@ -146,7 +148,7 @@ void Fit::train_epoch() {
 void Fit::check_labels() const {
   const auto check = [&](const data::Dataset& part, const char* name) {
     if (part.targets && part.targets.dtype() == DType::i32)
-      data::check_labels(part.targets, class_count(step_.outputs()), name);
+      train::check_labels(step_.outputs(), part.targets, name);
   };
   check(batches_.data(), "fit: the training part");
   check(options_.validation, "fit: the validation part");

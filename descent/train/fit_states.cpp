@@ -32,6 +32,7 @@ Figures finite(Figures figures) {
 Json settings_of(const FitOptions& options, const data::Batches& batches, const TrainingStep& step) {
   return {{"epochs", options.epochs},
           {"batch_size", options.batch_size},
+          {"epoch_size", options.epoch_size},
           {"seed", options.seed},
           {"rows", batches.data().size()},
           {"validation_rows", options.validation.size()},

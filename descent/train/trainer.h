@@ -20,6 +20,7 @@ namespace descent::train {
 struct FitOptions {
   int64_t epochs = 10;
   int64_t batch_size = 128;
+  int64_t epoch_size = 0;         // examples of an epoch, where several share one pass (data/batches.h); 0: all
   data::Dataset validation = {};  // judged after each epoch; no rows: none
   uint64_t seed = 0;              // of initial values, dropout, the order of the examples, augmentation
   nn::Precision precision = nn::Precision::automatic;

@@ -1,8 +1,10 @@
 #include "descent/train/value.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "descent/ops/ops.h"
+#include "descent/train/evaluate.h"
 
 namespace descent::train {
 
@@ -38,6 +40,12 @@ ChoiceArrays choice_of(const Array& outputs, const Array& targets) {
   return {first_columns<float>(outputs, classes, {rows, classes}), first_columns<int32_t>(targets, 1, {rows})};
 }
 
+void check_labels(const Shape& outputs, const Array& targets, const std::string& source) {
+  const int64_t classes = class_count(outputs);
+  if (!has_value({DType::f32, outputs}, targets.type())) return data::check_labels(targets, classes, source);
+  data::check_labels(first_columns<int32_t>(targets, 1, {targets.shape()[0]}), classes - 1, source);
+}
+
 void ValueMetrics::add(const Array& outputs, const Array& targets) {
   if (!has_value(outputs.type(), targets.type())) return;
   const std::span<const float> values = outputs.as<float>();
@@ -47,13 +55,16 @@ void ValueMetrics::add(const Array& outputs, const Array& targets) {
     const int32_t outcome = outcomes[2 * row + 1];
     if (outcome < 0) continue;
     ++known_;
-    right_ += (values[(row + 1) * columns - 1] > 0) == (outcome == 1);
+    const double logit = values[(row + 1) * columns - 1], against = outcome == 1 ? -logit : logit;
+    right_ += (logit > 0) == (outcome == 1);
+    loss_ += std::max(against, 0.0) + std::log1p(std::exp(-std::abs(logit)));
   }
 }
 
 Figures ValueMetrics::figures() const {
   if (known_ == 0) return {};
-  return {{"value_accuracy", static_cast<double>(right_) / static_cast<double>(known_)}};
+  const auto known = static_cast<double>(known_);
+  return {{"value_accuracy", static_cast<double>(right_) / known}, {"value_loss", loss_ / known}};
 }
 
 }  // namespace descent::train

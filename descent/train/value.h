@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "descent/graph/graph.h"
 #include "descent/train/metrics.h"
@@ -22,14 +23,18 @@ struct ChoiceArrays {
 };
 ChoiceArrays choice_of(const Array& outputs, const Array& targets);
 
-// How often the value's sign says what came, where that is known.
+// Fails naming `source` and the row if a label is no class of a net with such outputs. What came may be unknown, -1.
+void check_labels(const Shape& outputs, const Array& targets, const std::string& source);
+
+// How often the value's sign says what came, where that is known, and its binary cross entropy.
 class ValueMetrics {
  public:
   void add(const Array& outputs, const Array& targets);
-  Figures figures() const;  // value_accuracy; nothing where nothing was known
+  Figures figures() const;  // value_accuracy, value_loss; nothing where nothing was known
 
  private:
   int64_t known_ = 0, right_ = 0;
+  double loss_ = 0;
 };
 
 }  // namespace descent::train

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 namespace {
@@ -87,9 +88,15 @@ TEST_F(GoCli, FromGamesToAPlayer) {
 
   const Output drawn = run("predict " + path("run") + " " + path("games/0.sgf") + " --move 3 --views 8");
   ASSERT_EQ(drawn.status, 0) << drawn.out;
-  EXPECT_NE(drawn.out.find("    A B C D E\n 5  X "), std::string::npos) << drawn.out;
-  EXPECT_NE(drawn.out.find("\n5  "), std::string::npos) << "five moves: " << drawn.out;
-  EXPECT_NE(drawn.out.find("move 3, black to play; B5 was played"), std::string::npos) << drawn.out;
+  const std::regex picture(
+      "    A B C D E\n"
+      " 5  X [.1-5] [.1-5] [.1-5] [.1-5] 5\n"
+      "( [432]  [.1-5] [.1-5] [+.1-5] [.1-5] [.1-5] [432]\n){3}"
+      " 1  [.1-5] [.1-5] [.1-5] [.1-5]\\(O\\)1\n"
+      "    A B C D E\n"
+      "([1-5]  ([A-E][1-5]  |pass) ([1-5]-[1-5]|pass ) {3,5}[0-9]{1,2}\\.[0-9]%\n){5}"
+      ".*/games/0\\.sgf: move 3, black to play; B5 was played\n");
+  EXPECT_TRUE(std::regex_match(drawn.out, picture)) << drawn.out;
   const json moves = run("predict " + path("run") + " " + path("games/0.sgf") + " --json").last()["predictions"][0];
   EXPECT_EQ(moves["move"], 15);
   EXPECT_EQ(moves["moves"].size(), 5);
@@ -121,6 +128,69 @@ TEST_F(GoCli, ANetWithAValueSearches) {
   ASSERT_EQ(played.status, 0) << played.out;
   EXPECT_TRUE(played.out.starts_with("= ")) << played.out;
   EXPECT_EQ(played.out.find('?'), std::string::npos) << played.out;
+}
+
+// The ready net, as recipes/go.toml has it, on the small games.
+constexpr std::string_view ready = R"(net = { kind = "go-resnet", width = 8, blocks = 1 }
+[data]
+go = "games"
+board = 5
+validation = 0.1
+test = 0.1
+[loss]
+kind = "policy_and_value"
+value_weight = 0.25
+[schedule]
+kind = "one_cycle"
+[train]
+epochs = 12
+epoch_size = 320
+batch_size = 32
+top_k = 5
+checkpoint_seconds = 0.05
+)";
+
+TEST_F(GoCli, TheReadyNetIsTheSameWheneverItWasKilled) {
+  std::ofstream(path("ready.toml")) << ready;
+  const json whole = run("train " + path("ready.toml") + " --threads 1 --json --out " + path("whole")).last();
+  EXPECT_EQ(whole["steps"], 120);
+  EXPECT_GT(whole["test"]["accuracy"], 0.1) << whole;
+  EXPECT_GT(whole["test"]["top_5_accuracy"], whole["test"]["accuracy"]);
+  EXPECT_LT(whole["test"]["value_loss"], 0.6931) << "Black always wins: " << whole;
+  const json again = run("train " + path("ready.toml") + " --threads 2 --json --out " + path("again")).last();
+  EXPECT_EQ(again["weights_sha256"], whole["weights_sha256"]);
+  EXPECT_EQ(again["test"], whole["test"]);
+
+  int kills = 0;
+  for (int round = 0; round < 40 && kills < 5; ++round) {
+    const bool begun = fs::exists(path("killed/run.json"));
+    if (!begun) fs::remove_all(path("killed"));
+    const std::string what = begun ? "--resume " + path("killed") : path("ready.toml") + " --out " + path("killed");
+    const std::string limit = "timeout -s KILL 0." + std::to_string(2 + round % 5) + " ";
+    const int status = std::system((limit + DESCENT_BINARY + " train " + what + " >/dev/null 2>&1").c_str());
+    if (WEXITSTATUS(status) == 0) break;  // it had ended
+    ++kills;
+  }
+  const json end = run("train --resume " + path("killed") + " --json").last();
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(end["weights_sha256"], whole["weights_sha256"]);
+  EXPECT_EQ(end["test"], whole["test"]);
+}
+
+TEST_F(GoCli, EvaluatesTheMeanOfEightViews) {
+  std::ofstream(path("ready.toml")) << ready;
+  run("train " + path("ready.toml") + " --out " + path("run"));
+  const std::string evaluate = "evaluate " + path("run") + " --data " + path("games") + " --json";
+  const json one = run(evaluate).last(), all = run(evaluate + " --views 8").last();
+  EXPECT_EQ(one["examples"], 840);
+  EXPECT_FALSE(one.contains("views"));
+  EXPECT_FALSE(one.contains("confusion"));
+  EXPECT_EQ(all["views"], 8);
+  for (const char* figure : {"accuracy", "top_5_accuracy", "value_accuracy", "value_loss"})
+    EXPECT_TRUE(all.contains(figure)) << figure;
+  EXPECT_NE(all["loss"], one["loss"]);
+  EXPECT_LT(all["loss"], one["loss"].get<double>() + 0.1) << "a mean of views is no worse: " << all;
+  EXPECT_NE(run(evaluate + " --flip").out.find("--flip and --shift are for images"), std::string::npos);
 }
 
 TEST_F(GoCli, ANetOfAnotherWidthIsRefused) {

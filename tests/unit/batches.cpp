@@ -140,6 +140,30 @@ TEST(Batches, AnEpochCanBeginAnywhere) {
   }
 }
 
+TEST(Batches, SeveralEpochsShareAPass) {
+  const Dataset data = images(103);
+  Batches batches(data, {.batch_size = 16, .seed = 4, .epoch_size = 40, .augment = some});
+  Batches whole(data, {.batch_size = 16, .seed = 4, .augment = some});
+  EXPECT_EQ(batches.batches_per_epoch(), 3);
+  const std::vector<double> pass = run(whole, 0).targets, next = run(whole, 1).targets;
+  const Epoch first = run(batches, 0), second = run(batches, 1), third = run(batches, 2);
+  EXPECT_EQ(first.targets, std::vector<double>(pass.begin(), pass.begin() + 40));
+  EXPECT_EQ(second.targets, std::vector<double>(pass.begin() + 40, pass.begin() + 80));
+  EXPECT_EQ(third.targets, std::vector<double>(next.begin(), next.begin() + 40)) << "the last 23 are left out";
+  EXPECT_EQ(run(batches, 1), second);
+  EXPECT_EQ(run(batches, 1, 2).targets, std::vector<double>(second.targets.begin() + 32, second.targets.end()));
+}
+
+TEST(Batches, AnEpochLargerThanTheDataIsAll) {
+  const Dataset data = images(50);
+  Batches large(data, {.batch_size = 16, .seed = 4, .epoch_size = 64, .augment = some});
+  Batches whole(data, {.batch_size = 16, .seed = 4, .augment = some});
+  for (uint64_t epoch = 0; epoch < 3; ++epoch) EXPECT_EQ(run(large, epoch), run(whole, epoch));
+  EXPECT_EQ(error_of([&] { Batches(data, {.batch_size = 16, .drop_last = true, .epoch_size = 8}); }),
+            "batches: 8 rows make no whole batch of 16, and drop_last leaves out the rest");
+  EXPECT_EQ(error_of([&] { Batches(data, {.epoch_size = -1}); }), "batches: an epoch of -1 rows is not at least 0");
+}
+
 TEST(Batches, AugmentationDependsOnTheSampleNotItsPlace) {
   const Dataset data = images(64, 8);
   Batches shuffled(data, {.batch_size = 7, .seed = 2, .augment = some});

@@ -36,6 +36,12 @@ TEST(Dataset, TakesRows) {
   EXPECT_EQ(error_of([&] { data.select(beyond); }), "row 6 does not exist in an array of f32[6,2]");
 }
 
+TEST(Dataset, SpreadsRowsEvenly) {
+  const Dataset data = numbered(10, 3);
+  EXPECT_EQ(data.spread(4).targets.to_doubles(), (std::vector<double>{0, 2, 2, 1}));  // rows 0, 2, 5, 7
+  EXPECT_EQ(data.spread(10).inputs.data(), data.inputs.data());
+}
+
 TEST(Split, DividesEveryRowOnce) {
   const SplitIndices parts = split_indices(101, {}, {.validation = 0.2, .test = 0.1}, 7);
   EXPECT_EQ(parts.validation.size(), 20u);

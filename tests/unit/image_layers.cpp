@@ -246,11 +246,45 @@ TEST(Nets, HaveTheSizesOfThePapers) {
   EXPECT_EQ(parameters_of(resnet20(), {1, 32, 32, 3}), 272474);  // 0.27 M: 269,722 and the two projections with norms
   EXPECT_EQ(parameters_of(resnet18(), {1, 32, 32, 3}), 11173962);
   for (const Kind<Sequential>& kind : net_kinds()) {
+    if (kind.name == "go-resnet") continue;  // of boards, see below
     Sequential net = make_ready_net(kind.name, {{"outputs", 7}});
     EXPECT_EQ(shape_after(net, {2, 32, 32, 3}), (Shape{2, 7})) << kind.name;
   }
   EXPECT_TRUE(contains(error_of([] { make_ready_net("resnet-21"); }),
                        "there is no net 'resnet-21'; did you mean 'resnet-20'?"));
+}
+
+TEST(Nets, OneForBoardsOfAnySize) {
+  Sequential net = make_ready_net("go-resnet", {{"width", 8}, {"blocks", 2}});
+  EXPECT_EQ(shape_after(net, {2, 9, 9, 24}), (Shape{2, 83}));
+  const std::vector<ParameterPtr> parameters = all_parameters(net);
+  EXPECT_EQ(shape_after(net, {1, 19, 19, 24}), (Shape{1, 363}));
+  EXPECT_EQ(all_parameters(net), parameters) << "the same weights";
+  Sequential policy = make_ready_net("go-resnet", {{"width", 8}, {"blocks", 0}, {"value", false}});
+  EXPECT_EQ(shape_after(policy, {2, 5, 5, 24}), (Shape{2, 26}));
+  EXPECT_TRUE(contains(error_of([] { make_ready_net("go-resnet", {{"blocks", -1}}); }),
+                       "net 'go-resnet': 'blocks' must be at least 0, got -1"));
+  const int64_t trunk = 25 * 24 * 64 + 128 + 10 * (9 * 64 * 64 + 128), points = 64 * 32 + 64 + 33,
+                board = 64 * 32 + 64 + 33 * 64 + 65 * 2;
+  EXPECT_EQ(parameters_of(go_resnet(64, 5), {1, 19, 19, 24}), trunk + points + board);
+}
+
+// What a point gets does not depend on where on the board it is, but by the edge; so the heads take any board.
+TEST(Nets, BoardsAreSeenTheSameEverywhere) {
+  Sequential net = go_resnet(4, 1);
+  Array board(DType::f32, {2, 19, 19, 24});
+  for (int64_t plane = 0; plane < 24; ++plane) {
+    const double value = static_cast<double>(plane % 5) - 2;
+    board.set((8 * 19 + 8) * 24 + plane, value);
+    board.set((19 * 19 + 10 * 19 + 9) * 24 + plane, value);  // two rows below, a column to the right
+  }
+  make_parameters(net, board.type(), 1);
+  const std::vector<double> scores = reference_forward(net, board).to_doubles();
+  for (int64_t row = 5; row < 11; ++row)
+    for (int64_t column = 5; column < 12; ++column)
+      EXPECT_NEAR(scores[row * 19 + column], scores[363 + (row + 2) * 19 + column + 1], 1e-6);
+  EXPECT_NE(scores[8 * 19 + 8], scores[8 * 19 + 9]);
+  EXPECT_NEAR(scores[361], scores[363 + 361], 1e-6) << "the pass, by means over the board";
 }
 
 }  // namespace

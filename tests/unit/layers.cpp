@@ -49,6 +49,34 @@ TEST(Linear, HasParametersNamedByItsPath) {
   EXPECT_EQ(all_parameters(net), parameters);
 }
 
+TEST(Branches, GoSideBySide) {
+  Sequential net{{"heads", Branches{{"sum", Linear{1, {.bias = false, .init = init::constant(1)}}},
+                                    {"twice", Linear{2, {.bias = false, .init = init::constant(2)}}}}}};
+  expect_near(reference_forward(net, matrix({1, 2, 3, 4}, {2, 2})), {3, 6, 6, 7, 14, 14});
+  EXPECT_EQ(names(all_parameters(net)), (Strings{"heads.sum.weight", "heads.twice.weight"}));
+  EXPECT_EQ(equations(net), (Strings{"y = [W¹x, W²x]"}));
+
+  Sequential deeper{Linear{4}, Branches{Sequential{ReLU{}, Linear{3}, Tanh{}}, Linear{2}}, Sigmoid{}};
+  make_parameters(deeper, {DType::f32, {1, 5}}, 0);
+  EXPECT_EQ(equations(deeper),
+            (Strings{"a¹ = W¹x + b¹", "a¹' = relu(a¹)", "y = sigmoid([tanh(W²a¹' + b²), W³a¹ + b³])"}));
+}
+
+TEST(Branches, SayWhatDoesNotFit) {
+  Sequential net{{"heads", Branches{Linear{3}, {"flat", Flatten{}}}}};
+  EXPECT_TRUE(
+      contains(error_of([&] {
+                 make_parameters(net, {DType::f32, {8, 2, 5}}, 0);
+               }),
+               "heads (Branches): the layers inside make f32[8,2,3] and f32[8,10] of f32[8,2,5], but may differ "
+               "in the last axis only"));
+  EXPECT_TRUE(contains(error_of([] { Branches(std::vector<Layer>{}); }), "Branches: there must be a layer inside"));
+  EXPECT_TRUE(contains(error_of([] {
+                         Branches{{"a", ReLU{}}, {"a", ReLU{}}};
+                       }),
+                       "two layers side by side are called 'a'"));
+}
+
 TEST(Linear, StartsWithValuesThatSuitTheActivationAfterIt) {
   const auto largest = [](Sequential net) {
     make_parameters(net, {DType::f32, {1, 200}}, 0);
@@ -61,6 +89,7 @@ TEST(Linear, StartsWithValuesThatSuitTheActivationAfterIt) {
   EXPECT_NEAR(largest({Sequential{Linear{100}}, SELU{}}), std::sqrt(3.0 / 200), 1e-4);
   EXPECT_NEAR(largest({Linear{100}, Tanh{}}), std::sqrt(6.0 / 300), 1e-4);
   EXPECT_NEAR(largest({Linear{100}}), std::sqrt(6.0 / 300), 1e-4);
+  EXPECT_NEAR(largest({Branches{Linear{100}}, ReLU{}}), std::sqrt(6.0 / 200), 1e-4);
   EXPECT_NEAR(largest({Linear{100, {.init = init::constant(7)}}, ReLU{}}), 7, 0);
 }
 

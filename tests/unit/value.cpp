@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "descent/data/dataset.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/sequential.h"
@@ -34,6 +36,24 @@ TEST(Value, CountsWhatIsKnown) {
   EXPECT_TRUE(metrics.figures().empty());
   metrics.add(outputs, targets);
   EXPECT_EQ(figure(metrics.figures(), "value_accuracy"), 0.5) << "the third is not known";
+  const double right = std::log1p(std::exp(-0.5)), wrong = std::log1p(std::exp(0.5));
+  EXPECT_NEAR(figure(metrics.figures(), "value_loss").value(), (right + wrong) / 2, 1e-7);
+}
+
+TEST(Value, ChecksTheLabelsAndNotWhatCame) {
+  check_labels({3, 4}, targets, "games");  // of which one is -1
+  const Array beyond = Array::from(std::vector<int32_t>{0, 1, 3, 1}, {2, 2});
+  const auto problem = [&](const Shape& made, const Array& labels) -> std::string {
+    try {
+      check_labels(made, labels, "games");
+      return "";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(problem({2, 4}, beyond), "games: label 3 in row 1 is out of range: there are 3 classes (0 to 2)");
+  EXPECT_EQ(problem({2, 3}, Array::from(std::vector<int32_t>{0, -1}, {2})),
+            "games: label -1 in row 1 is out of range: there are 3 classes (0 to 2)");
 }
 
 TEST(Value, AnEvaluationHasBoth) {
