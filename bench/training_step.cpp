@@ -1,13 +1,15 @@
-// Times whole training steps of a dense classifier: batch from bytes, forward, cross entropy, backward, Adam.
+// Times whole training steps of a classifier: batch from bytes, forward, cross entropy, backward, update.
 //
 // training_step --net 784,512,10 --batch 128 --precision auto|f32|bf16 --steps 2000 --threads 2 [--profile]
-// prints one JSON object; bench/compare runs it and the LibTorch program (peers/) in turns.
+// prints one JSON object; bench/compare runs it and the LibTorch programs (peers/) in turns. A net is the sizes of a dense
+// one (with Adam), or the name of a convolutional one: lenet (Adam), fast-cifar or resnet-18 (Nesterov's momentum).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <random>
+#include <sstream>
 
 #include "descent/base/threads.h"
 #include "descent/descent.h"
@@ -17,7 +19,7 @@ namespace {
 using namespace descent;
 
 struct Options {
-  std::vector<int64_t> net{784, 512, 10};
+  std::string net = "784,512,10";
   int64_t batch = 128;
   std::string precision = "auto";
   int steps = 2000, warmup = 100, threads = 2;
@@ -29,10 +31,12 @@ nn::Precision precision_of(const std::string& name) {
 }
 
 // Random images and labels: the bytes do not matter to the clock, only that they are read like a real set.
-data::Dataset random_images(int64_t count, int64_t pixels, int64_t classes) {
+data::Dataset random_images(int64_t count, const Shape& image, int64_t classes) {
   std::mt19937 draw(1);
   data::Dataset out;
-  out.inputs = Array(DType::u8, {count, pixels});
+  Shape shape{count};
+  for (const int64_t size : image) shape.push_back(size);
+  out.inputs = Array(DType::u8, shape);
   for (uint8_t& byte : out.inputs.as<uint8_t>()) byte = static_cast<uint8_t>(draw());
   out.targets = Array(DType::i32, {count});
   for (int32_t& label : out.targets.as<int32_t>()) label = static_cast<int32_t>(draw() % static_cast<uint32_t>(classes));
@@ -40,13 +44,50 @@ data::Dataset random_images(int64_t count, int64_t pixels, int64_t classes) {
   return out;
 }
 
-nn::Sequential dense_net(const std::vector<int64_t>& sizes) {
+// What is timed: a net, what it takes and gives, and what trains it.
+struct Subject {
+  nn::Sequential net;
+  Shape image;
+  int64_t classes;
+  optim::Optimizer optimizer;
+};
+
+Subject dense_net(const std::string& sizes) {
+  std::vector<int64_t> each;
+  std::stringstream stream(sizes);
+  for (std::string size; std::getline(stream, size, ',');) each.push_back(std::stoll(size));
+  if (each.size() < 2) fail(text("--net takes sizes as in 784,512,10, or lenet, fast-cifar or resnet-18, not '", sizes, "'"));
   std::vector<nn::Layer> layers;
-  for (size_t i = 1; i < sizes.size(); ++i) {
-    layers.emplace_back(nn::Linear{sizes[i]});
-    if (i + 1 < sizes.size()) layers.emplace_back(nn::ReLU{});
+  for (size_t i = 1; i < each.size(); ++i) {
+    layers.emplace_back(nn::Linear{each[i]});
+    if (i + 1 < each.size()) layers.emplace_back(nn::ReLU{});
   }
+  return {nn::Sequential(std::move(layers)), {each.front()}, each.back(), optim::Adam{.learning_rate = 1e-3}};
+}
+
+nn::Sequential lenet() {
+  return nn::Sequential{nn::Conv{32, 3}, nn::ReLU{}, nn::MaxPool{2},   nn::Conv{64, 3}, nn::ReLU{},
+                        nn::MaxPool{2},  nn::Flatten{}, nn::Linear{128}, nn::ReLU{},      nn::Linear{10}};
+}
+
+// The shape of airbench94 (Jordan, arXiv 2404.00498), with its first layer trained as well.
+nn::Sequential fast_cifar() {
+  std::vector<nn::Layer> layers{nn::Conv{24, 2, {.padding = 0}}, nn::GELU{}};
+  const auto conv = [](int64_t width) { return nn::Conv{width, 3, {.bias = false}}; };
+  for (const int64_t width : {64, 256, 256})
+    layers.emplace_back(nn::Sequential{conv(width), nn::MaxPool{2}, nn::BatchNorm{}, nn::GELU{}, conv(width), nn::BatchNorm{}, nn::GELU{}});
+  layers.emplace_back(nn::MaxPool{3});
+  layers.emplace_back(nn::Flatten{});
+  layers.emplace_back(nn::Linear{10, {.bias = false}});
   return nn::Sequential(std::move(layers));
+}
+
+Subject subject(const std::string& net) {
+  const optim::SGD nesterov{.learning_rate = 0.01, .momentum = 0.9, .nesterov = true};
+  if (net == "lenet") return {lenet(), {28, 28}, 10, optim::Adam{.learning_rate = 1e-3}};
+  if (net == "fast-cifar") return {fast_cifar(), {32, 32, 3}, 10, nesterov};
+  if (net == "resnet-18") return {nn::resnet18(), {32, 32, 3}, 10, nesterov};
+  return dense_net(net);
 }
 
 double median(std::vector<double> values) {
@@ -61,16 +102,15 @@ void print_profile(const nn::Function& step) {
 
 int run(const Options& options) {
   set_thread_count(options.threads);
-  nn::Sequential net = dense_net(options.net);
-  optim::Optimizer adam = optim::Adam{.learning_rate = 1e-3};
+  Subject timed = subject(options.net);
   nn::Function step = nn::compile(
       [&](nn::Pass& pass, Tensor images, Tensor labels) {
-        const Tensor loss = nn::cross_entropy(net.forward(pass, (cast(images, DType::f32) * (1 / 255.0) - 0.1307) * (1 / 0.3081)), labels);
-        optim::minimize(pass, loss, adam);
+        const Tensor loss = nn::cross_entropy(timed.net.forward(pass, (cast(images, DType::f32) * (1 / 255.0) - 0.1307) * (1 / 0.3081)), labels);
+        optim::minimize(pass, loss, timed.optimizer);
         return loss;
       },
       {.training = true, .precision = precision_of(options.precision), .profile = options.profile});
-  data::Batches batches(random_images(60000, options.net.front(), options.net.back()), {.batch_size = options.batch, .drop_last = true});
+  data::Batches batches(random_images(timed.image.rank() == 3 ? 20000 : 60000, timed.image, timed.classes), {.batch_size = options.batch, .drop_last = true});
 
   std::vector<double> seconds;
   uint64_t epoch = 0;
@@ -89,7 +129,7 @@ int run(const Options& options) {
   const double us = median(seconds) * 1e6;
   fmt::print("{{\"peer\":\"descent\",\"net\":\"{}\",\"batch\":{},\"precision\":\"{}\",\"threads\":{},\"us_per_step\":{:.1f},\"best_us\":{:.1f},"
              "\"samples_per_second\":{:.0f},\"loss\":{:.4f}}}\n",
-             fmt::join(options.net, "-"), options.batch, nn::use_bf16(precision_of(options.precision)) ? "bf16" : "f32", options.threads, us,
+             options.net, options.batch, nn::use_bf16(precision_of(options.precision)) ? "bf16" : "f32", options.threads, us,
              *std::min_element(seconds.begin(), seconds.end()) * 1e6, static_cast<double>(options.batch) / us * 1e6, loss);
   return 0;
 }
@@ -98,8 +138,8 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Times whole training steps of a dense classifier.");
-  app.add_option("--net", options.net, "sizes, inputs first")->delimiter(',');
+  CLI::App app("Times whole training steps of a classifier.");
+  app.add_option("--net", options.net, "sizes, inputs first; or lenet, fast-cifar, resnet-18");
   app.add_option("--batch", options.batch);
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"auto", "f32", "bf16"}));
   app.add_option("--steps", options.steps);

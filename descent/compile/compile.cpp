@@ -12,7 +12,7 @@ namespace descent {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> stages{"trace", "precision", "claim", "expand", "schedule", "plan"};
+constexpr std::array<std::string_view, 7> stages{"trace", "precision", "claim", "expand", "schedule", "layout", "plan"};
 
 // Copies the graph, so that passes may assume that they own it.
 Staged staged_copy(const Graph& graph, std::span<const Value> results) {
@@ -94,9 +94,10 @@ CompiledProgram compile_graph(const Graph& graph, std::span<const Value> results
   if (options.fuse) attach_epilogues(out.program);
   if (options.fuse) merge_launches(out.program);
   show(4, to_text(out.program));
+  if (options.observe) show(5, layout_text(out.program));
   plan_memory(out.program, options.donate);
   verify(out.program);
-  show(5, to_text(out.program));
+  show(6, to_text(out.program));
   return out;
 }
 

@@ -17,6 +17,10 @@ void attach_epilogues(Program& program);
 // Joins neighbouring loop steps that do not depend on each other into one launch each.
 void merge_launches(Program& program);
 
+// The stores of values that were loaded and not computed, a line each: from where, to where, and how many bytes that
+// moves. (What a call rearranges within itself, as products pack panels, is the backend's and not listed.)
+std::string layout_text(const Program& program);
+
 // Gives temporaries their places in the arena: best fit by decreasing size, a dying operand's place going to the
 // result of the loop that reads it last, where both are read and written element by element (`donate`).
 void plan_memory(Program& program, bool donate);

@@ -206,6 +206,17 @@ TEST(Fusion, OffMeansAKernelForEachNode) {
 
 // --- memory ---
 
+TEST(Layout, ListsWhatIsOnlyMoved) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {40, 60}});
+  EXPECT_EQ(layout_text(compiled(graph, {x * 2.0 + transpose(reshape(x, {60, 40}))})),
+            "nothing is copied or brought into another order between kernels\n");
+  const std::string reordered = layout_text(compiled(graph, {transpose(x)}));
+  EXPECT_NE(reordered.find("reorders"), std::string::npos) << reordered;
+  EXPECT_NE(reordered.find("in all 19200 bytes a step"), std::string::npos) << reordered;
+  EXPECT_NE(layout_text(compiled(graph, {reshape(x, {2400})})).find("copies"), std::string::npos);
+}
+
 TEST(Memory, TemporariesShareTheArenaAndDyingOnesAreTakenOver) {
   Graph graph;
   Tensor x = input(graph, "x", {DType::f32, {100, 100}});

@@ -17,6 +17,10 @@ struct ConvProblem {
   const View& out() const { return kind == ConvKind::forward ? y : kind == ConvKind::input_gradient ? x : weights; }
 };
 
+// On matrix tiles; none where the processor has none, or the shape does not suit them.
+std::unique_ptr<Call> make_tiled_conv(const ConvProblem& problem);             // forward, gradients of images
+std::unique_ptr<Call> make_tiled_weight_gradient(const ConvProblem& problem);  // gradients of weights
+
 std::unique_ptr<Call> make_onednn_conv(const ConvProblem& problem);    // none where oneDNN has no kernel, or a broken one
 std::unique_ptr<Call> make_unfolded_conv(const ConvProblem& problem);  // gradients of weights without groups, else none
 std::unique_ptr<Call> make_plain_conv(const ConvProblem& problem);     // any shape

@@ -1,5 +1,5 @@
-// Pooling: each row of the result (the channels of one place) is made from a few rows of the operands. Plain loops over
-// rows, compiled for each instruction set.
+// Pooling: each row of the result (the channels of one place) is made from a few rows of the operands. Vectors of
+// channels go through all of a result's sources in registers; what is left of a row goes element by element.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "descent/backend/cpu/pool.cpp"
 #include "descent/backend/cpu/tile_targets.h"
@@ -8,7 +8,7 @@
 #include <hwy/highway.h>
 
 #include <bit>
-#include <cstring>
+#include <type_traits>
 
 #include "descent/backend/cpu/pool.h"
 
@@ -16,12 +16,24 @@ HWY_BEFORE_NAMESPACE();
 namespace descent::cpu::HWY_NAMESPACE {
 namespace {
 
+namespace hn = hwy::HWY_NAMESPACE;
 using pool::Rows;
 
+constexpr hn::CappedTag<float, 16> real_tag;
+constexpr hn::RebindToUnsigned<hn::CappedTag<float, 16>> word_tag;
+constexpr hn::Rebind<uint16_t, hn::CappedTag<float, 16>> half_tag;
+constexpr hn::Rebind<uint8_t, hn::CappedTag<float, 16>> byte_tag;
+using Real = hn::Vec<hn::CappedTag<float, 16>>;
+using Word = hn::Vec<hn::RebindToUnsigned<hn::CappedTag<float, 16>>>;
+
+// How elements are stored; kept() stores one that was loaded so, unchanged.
 struct F32 {
   using Stored = float;
   static float load(float x) { return x; }
   static float store(float x) { return x; }
+  static Real load(const float* x) { return hn::LoadU(real_tag, x); }
+  static void store(Real x, float* to) { hn::StoreU(x, real_tag, to); }
+  static void kept(Real x, float* to) { hn::StoreU(x, real_tag, to); }
 };
 struct BF16 {
   using Stored = uint16_t;
@@ -31,12 +43,34 @@ struct BF16 {
     const uint32_t even = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16, nan = (bits >> 16) | 0x40;
     return static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? nan : even);
   }
+  static Real load(const uint16_t* x) {
+    return hn::BitCast(real_tag, hn::ShiftLeft<16>(hn::PromoteTo(word_tag, hn::LoadU(half_tag, x))));
+  }
+  static void store(Real x, uint16_t* to) {
+    const Word bits = hn::BitCast(word_tag, x), last = hn::And(hn::ShiftRight<16>(bits), hn::Set(word_tag, 1));
+    const Word even = hn::Add(bits, hn::Add(last, hn::Set(word_tag, 0x7fff))),
+               nan = hn::Or(bits, hn::Set(word_tag, 0x400000));
+    const Word kept =
+        hn::IfThenElse(hn::Gt(hn::And(bits, hn::Set(word_tag, 0x7fffffff)), hn::Set(word_tag, 0x7f800000)), nan, even);
+    hn::StoreU(hn::TruncateTo(half_tag, hn::ShiftRight<16>(kept)), half_tag, to);
+  }
+  static void kept(Real x, uint16_t* to) {
+    hn::StoreU(hn::TruncateTo(half_tag, hn::ShiftRight<16>(hn::BitCast(word_tag, x))), half_tag, to);
+  }
 };
 struct F16 {
   using Stored = uint16_t;
   static float load(uint16_t x) { return float_from_f16(x); }
   static uint16_t store(float x) { return f16_from_float(x); }
 };
+
+// Of a row's channels, how many go by vectors.
+template <class T>
+int64_t vector_channels(int64_t channels) {
+  if constexpr (std::is_same_v<T, F16>) return 0;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(real_tag));
+  return channels / lanes * lanes;
+}
 
 template <class T>
 const typename T::Stored* row_of(const std::byte* base, int64_t row, int64_t channels) {
@@ -47,77 +81,92 @@ typename T::Stored* row_of(std::byte* base, int64_t row, int64_t channels) {
   return reinterpret_cast<typename T::Stored*>(base) + row * channels;
 }
 
-// The larger of the rows so far and this one; the first of equals, and the first NaN.
+// The largest of the sources, the first of equals, or the first NaN.
 template <class T>
-void larger_row(const typename T::Stored* HWY_RESTRICT x, int32_t tap, int64_t channels, float* HWY_RESTRICT best,
-                int32_t* HWY_RESTRICT taps) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const float value = T::load(x[c]), old = best[c];
-    const bool better = (value > old) | ((value != value) & (old == old));
-    best[c] = better ? value : old;
-    taps[c] = better ? tap : taps[c];
+void max_vector(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
+  if constexpr (!std::is_same_v<T, F16>) {
+    const int64_t channels = rows.channels;
+    Real best = T::load(row_of<T>(rows.x, from + sources[0].row, channels) + c);
+    Word taps = hn::Set(word_tag, static_cast<uint32_t>(sources[0].tap));
+    for (const pool::Source& source : sources.subspan(1)) {
+      const Real value = T::load(row_of<T>(rows.x, from + source.row, channels) + c);
+      const auto better = hn::Or(hn::Gt(value, best), hn::AndNot(hn::IsNaN(best), hn::IsNaN(value)));
+      best = hn::IfThenElse(better, value, best);
+      taps =
+          hn::IfThenElse(hn::RebindMask(word_tag, better), hn::Set(word_tag, static_cast<uint32_t>(source.tap)), taps);
+    }
+    T::kept(best, row_of<T>(rows.out, row, channels) + c);
+    hn::StoreU(hn::TruncateTo(byte_tag, taps), byte_tag, rows.taps_out + row * channels + c);
   }
 }
 
 template <class T>
-void max_rows(const Rows& rows) {
+void max_element(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
   const int64_t channels = rows.channels;
-  float* best = rows.scratch;
-  auto* taps = reinterpret_cast<int32_t*>(rows.scratch + channels);
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const auto [from, sources] = rows.of(row);
-    const typename T::Stored* first = row_of<T>(rows.x, from + sources[0].row, channels);
-    for (int64_t c = 0; c < channels; ++c) best[c] = T::load(first[c]);
-    for (int64_t c = 0; c < channels; ++c) taps[c] = sources[0].tap;
-    for (const pool::Source& source : sources.subspan(1))
-      larger_row<T>(row_of<T>(rows.x, from + source.row, channels), source.tap, channels, best, taps);
-    typename T::Stored* to = row_of<T>(rows.out, row, channels);
-    uint8_t* tap = rows.taps_out + row * channels;
-    for (int64_t c = 0; c < channels; ++c) to[c] = T::store(best[c]);
-    for (int64_t c = 0; c < channels; ++c) tap[c] = static_cast<uint8_t>(taps[c]);
+  float best = T::load(row_of<T>(rows.x, from + sources[0].row, channels)[c]);
+  int32_t tap = sources[0].tap;
+  for (const pool::Source& source : sources.subspan(1)) {
+    const float value = T::load(row_of<T>(rows.x, from + source.row, channels)[c]);
+    if (value > best || (value != value && best == best)) best = value, tap = source.tap;
+  }
+  row_of<T>(rows.out, row, channels)[c] = T::store(best);
+  rows.taps_out[row * channels + c] = static_cast<uint8_t>(tap);
+}
+
+// Whether a source's element is the chosen one of its window; without taps, always.
+Real chosen(const Rows& rows, int64_t source_row, int32_t tap, int64_t c, Real x) {
+  const Word taps = hn::PromoteTo(word_tag, hn::LoadU(byte_tag, rows.taps + source_row * rows.channels + c));
+  return hn::IfThenElseZero(hn::RebindMask(real_tag, hn::Eq(taps, hn::Set(word_tag, static_cast<uint32_t>(tap)))), x);
+}
+
+// The sum of sources times their factors; or, with taps, of those that were chosen.
+template <class T, bool by_taps>
+void sum_vector(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
+  if constexpr (!std::is_same_v<T, F16>) {
+    const int64_t channels = rows.channels;
+    typename T::Stored* to = row_of<T>(rows.out, row, channels) + c;
+    if (by_taps && sources.size() == 1) {
+      const int64_t source_row = from + sources[0].row;
+      return T::kept(chosen(rows, source_row, sources[0].tap, c, T::load(row_of<T>(rows.x, source_row, channels) + c)),
+                     to);
+    }
+    Real sum = hn::Zero(real_tag);
+    for (const pool::Source& source : sources) {
+      const Real x = T::load(row_of<T>(rows.x, from + source.row, channels) + c);
+      if constexpr (by_taps)
+        sum = hn::Add(sum, chosen(rows, from + source.row, source.tap, c, x));
+      else
+        sum = hn::Add(sum, hn::Mul(x, hn::Set(real_tag, source.factor)));
+    }
+    T::store(sum, to);
   }
 }
 
-// Adds a row times a factor to the sums.
-template <class T>
-void add_row(const typename T::Stored* HWY_RESTRICT x, float factor, int64_t channels, float* HWY_RESTRICT sums) {
-  for (int64_t c = 0; c < channels; ++c) sums[c] += T::load(x[c]) * factor;
-}
-
-template <class T>
-void sum_rows(const Rows& rows) {
+template <class T, bool by_taps>
+void sum_element(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
   const int64_t channels = rows.channels;
-  float* HWY_RESTRICT sums = rows.scratch;
-  for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const auto [from, sources] = rows.of(row);
-    for (int64_t c = 0; c < channels; ++c) sums[c] = 0;
-    for (const pool::Source& source : sources)
-      add_row<T>(row_of<T>(rows.x, from + source.row, channels), source.factor, channels, sums);
-    typename T::Stored* HWY_RESTRICT to = row_of<T>(rows.out, row, channels);
-    for (int64_t c = 0; c < channels; ++c) to[c] = T::store(sums[c]);
+  float sum = 0;
+  for (const pool::Source& source : sources) {
+    const float x = T::load(row_of<T>(rows.x, from + source.row, channels)[c]);
+    if constexpr (by_taps)
+      sum += rows.taps[(from + source.row) * channels + c] == source.tap ? x : 0.0F;
+    else
+      sum += x * source.factor;
   }
+  row_of<T>(rows.out, row, channels)[c] = T::store(sum);
 }
 
-// Adds those elements of a row whose tap is this one.
-template <class T>
-void add_chosen(const typename T::Stored* HWY_RESTRICT x, const uint8_t* HWY_RESTRICT taps, int32_t tap, int64_t channels,
-                float* HWY_RESTRICT sums) {
-  for (int64_t c = 0; c < channels; ++c) sums[c] += taps[c] == tap ? T::load(x[c]) : 0.0F;
-}
+using Piece = void (*)(const Rows&, int64_t, int64_t, std::span<const pool::Source>, int64_t);
 
-// g at the windows' places given back to the elements that were chosen.
-template <class T>
-void give_rows(const Rows& rows) {
-  const int64_t channels = rows.channels;
-  float* HWY_RESTRICT sums = rows.scratch;
+template <class T, Piece vector, Piece element>
+void each_row(const Rows& rows) {
+  const int64_t by_vectors = vector_channels<T>(rows.channels), lanes = static_cast<int64_t>(hn::Lanes(real_tag));
+  int64_t place = rows.begin % rows.places, from = rows.begin / rows.places * rows.source_rows;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const auto [from, sources] = rows.of(row);
-    for (int64_t c = 0; c < channels; ++c) sums[c] = 0;
-    for (const pool::Source& source : sources)
-      add_chosen<T>(row_of<T>(rows.x, from + source.row, channels), rows.taps + (from + source.row) * channels, source.tap,
-                    channels, sums);
-    typename T::Stored* HWY_RESTRICT to = row_of<T>(rows.out, row, channels);
-    for (int64_t c = 0; c < channels; ++c) to[c] = T::store(sums[c]);
+    const std::span<const pool::Source> sources = rows.sources_of(place);
+    for (int64_t c = 0; c < by_vectors; c += lanes) vector(rows, row, from, sources, c);
+    for (int64_t c = by_vectors; c < rows.channels; ++c) element(rows, row, from, sources, c);
+    if (++place == rows.places) place = 0, from += rows.source_rows;
   }
 }
 
@@ -126,7 +175,8 @@ template <class T>
 void take_rows(const Rows& rows) {
   const int64_t channels = rows.channels;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const auto [from, sources] = rows.of(row);
+    const std::span<const pool::Source> sources = rows.sources_of(row % rows.places);
+    const int64_t from = row / rows.places * rows.source_rows;
     typename T::Stored* HWY_RESTRICT to = row_of<T>(rows.out, row, channels);
     const uint8_t* HWY_RESTRICT taps = rows.taps + row * channels;
     for (int64_t c = 0; c < channels; ++c) to[c] = 0;
@@ -139,7 +189,8 @@ void take_rows(const Rows& rows) {
 
 template <class T>
 pool::Kernels kernels_of() {
-  return {&max_rows<T>, &sum_rows<T>, &give_rows<T>, &take_rows<T>};
+  return {&each_row<T, max_vector<T>, max_element<T>>, &each_row<T, sum_vector<T, false>, sum_element<T, false>>,
+          &each_row<T, sum_vector<T, true>, sum_element<T, true>>, &take_rows<T>};
 }
 
 pool::Kernels kernels_for(DType dtype) {

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 
 #include "descent/core/dtype.h"
 
@@ -24,14 +23,13 @@ struct Rows {
   const std::byte* x;
   const uint8_t* taps;  // of the operand (give) or of the result (take)
   std::byte* out;
-  uint8_t* taps_out;    // max
-  float* scratch;       // 2 * channels
+  uint8_t* taps_out;  // max
 
-  // The first operand row of the result row's image, and the sources counted from there.
-  std::pair<int64_t, std::span<const Source>> of(int64_t row) const {
-    const int64_t image = row / places, place = row % places;
-    const auto from = static_cast<size_t>(first[place]), to = static_cast<size_t>(first[place + 1]);
-    return {image * source_rows, sources.subspan(from, to - from)};
+  // Those of a row, counted from the first operand row of its image.
+  std::span<const Source> sources_of(int64_t place) const {
+    const auto from = static_cast<size_t>(first[static_cast<size_t>(place)]),
+               to = static_cast<size_t>(first[static_cast<size_t>(place) + 1]);
+    return sources.subspan(from, to - from);
   }
 };
 

@@ -6,7 +6,6 @@
 #include "descent/backend/cpu/pool.h"
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
-#include "descent/core/array.h"
 #include "descent/ops/sum_pool.h"
 
 namespace descent::cpu {
@@ -23,7 +22,8 @@ struct Plan {
 
 // By place, the elements of its window; or by element, the places whose windows hold it.
 Plan plan_of(const Windows& windows, const PoolDivisor* divisor, bool by_element) {
-  std::vector<std::vector<pool::Source>> lists(static_cast<size_t>(product_of(by_element ? windows.image : windows.out)));
+  std::vector<std::vector<pool::Source>> lists(
+      static_cast<size_t>(product_of(by_element ? windows.image : windows.out)));
   for_each_tap(windows, [&](int64_t place, int64_t element, int64_t tap) {
     const auto factor = static_cast<float>(divisor == nullptr ? 1.0 : 1 / divisor->at(place));
     lists[static_cast<size_t>(by_element ? element : place)].push_back(
@@ -55,13 +55,20 @@ class Pool : public Call {
     source_rows_ = product_of(by_element ? windows.out : windows.image);
     const int64_t bytes = (x_.elements() + out_.elements()) * static_cast<int64_t>(size_of(out_.dtype));
     threads_ = bytes > (1 << 16) ? thread_count() : 1;
-    scratch_floats_ = (2 * channels_ + 15) / 16 * 16;
-    scratch_ = allocate_bytes(static_cast<size_t>(scratch_floats_ * threads_) * sizeof(float));
   }
 
   void run(std::byte* const* addresses) override {
-    pool::Rows rows{0, 0, channels_, places_, source_rows_, plan_.first, plan_.sources, address_of(x_, addresses), nullptr,
-                    address_of(out_, addresses), nullptr, nullptr};
+    pool::Rows rows{0,
+                    0,
+                    channels_,
+                    places_,
+                    source_rows_,
+                    plan_.first,
+                    plan_.sources,
+                    address_of(x_, addresses),
+                    nullptr,
+                    address_of(out_, addresses),
+                    nullptr};
     if (step_.reads.size() > 1) rows.taps = reinterpret_cast<const uint8_t*>(address_of(step_.reads[1], addresses));
     if (step_.writes.size() > 1) rows.taps_out = reinterpret_cast<uint8_t*>(address_of(step_.writes[1], addresses));
     const int64_t count = examples_ * places_;
@@ -69,7 +76,6 @@ class Pool : public Call {
       pool::Rows mine = rows;
       mine.begin = count * share.part / share.parts;
       mine.end = count * (share.part + 1) / share.parts;
-      mine.scratch = reinterpret_cast<float*>(scratch_.get()) + share.part * scratch_floats_;
       kernel_(mine);
     });
   }
@@ -80,9 +86,8 @@ class Pool : public Call {
   Kernel kernel_;
   View x_, out_;
   Plan plan_;
-  int64_t channels_ = 0, examples_ = 0, places_ = 0, source_rows_ = 0, scratch_floats_ = 0;
+  int64_t channels_ = 0, examples_ = 0, places_ = 0, source_rows_ = 0;
   int threads_ = 1;
-  std::shared_ptr<std::byte[]> scratch_;
 };
 
 struct PoolKind {
