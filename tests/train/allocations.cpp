@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "descent/data/go_games.h"
 #include "descent/descent.h"
 
 namespace {
@@ -81,22 +82,37 @@ TEST(Allocations, NoneInASteadyStep) {
   EXPECT_EQ(allocations_in_steps(nn::Precision::automatic), 0);
 }
 
+// Counts while the trainer does the steps from `begin` to before `end`.
+std::function<optim::Schedule(const optim::RunLength&)> counting_steps(int64_t begin, int64_t end) {
+  return [begin, end](const optim::RunLength&) {
+    return optim::Schedule("counting", [begin, end](int64_t step) {
+      if (step == begin) allocations = 0;
+      counting = step >= begin && step < end;
+      return 1 - 1e-3 * static_cast<double>(step);
+    });
+  };
+}
+
 // The same of the trainer's own loop, batch threads included: counted from step 100 to step 200 of an epoch.
 long allocations_in_fit(std::optional<data::AugmentOptions> augment) {
   data::Dataset digits{Array(DType::u8, {16000, 28, 28}), Array(DType::i32, {16000}), data::numbered_classes(10), {}};
   for (int64_t i = 0; i < 16000; ++i) digits.targets.set(i, static_cast<double>(i % 10));
   const data::Normalizer pixels{{1 / 255.0F}, {0}};
-  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift}, nn::Flatten{}, nn::Linear{32}, nn::ReLU{}, nn::Dropout{0.2}, nn::Linear{10}};
+  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift},
+                     nn::Flatten{},
+                     nn::Linear{32},
+                     nn::ReLU{},
+                     nn::Dropout{0.2},
+                     nn::Linear{10}};
   train::Trainer trainer{net, nn::cross_entropy, optim::AdamW{.learning_rate = 1e-3}};
-  const auto schedule = [](const optim::RunLength&) {
-    return optim::Schedule("counting", [](int64_t step) {
-      if (step == 100) allocations = 0;
-      counting = step >= 100 && step < 200;
-      return 1 - 1e-3 * static_cast<double>(step);
-    });
-  };
-  const train::Report report = trainer.fit(
-      digits, {.epochs = 1, .batch_size = 64, .schedule = schedule, .clip = {.norm = 1}, .average = 0.99, .augment = augment, .record_every = 0, .progress = nullptr});
+  const train::Report report = trainer.fit(digits, {.epochs = 1,
+                                                    .batch_size = 64,
+                                                    .schedule = counting_steps(100, 200),
+                                                    .clip = {.norm = 1},
+                                                    .average = 0.99,
+                                                    .augment = augment,
+                                                    .record_every = 0,
+                                                    .progress = nullptr});
   EXPECT_EQ(report.steps, 250);
   return allocations;
 }
@@ -104,6 +120,28 @@ long allocations_in_fit(std::optional<data::AugmentOptions> augment) {
 TEST(Allocations, NoneInTheTrainersLoop) {
   EXPECT_EQ(allocations_in_fit({}), 0);
   EXPECT_EQ(allocations_in_fit(data::AugmentOptions{.shift = 1, .rotate = 5, .elastic_alpha = 8}), 0);
+}
+
+// Positions of Go, made and turned in a data thread, and the loss of a policy with a value.
+TEST(Allocations, NoneInATrainingOnGo) {
+  constexpr int64_t rows = 640;
+  Array packed(DType::u8, {rows, static_cast<int64_t>(go::packed_bytes(9))}), targets(DType::i32, {rows, 2});
+  go::Game game(9);
+  for (int64_t row = 0; row < rows; ++row) {
+    const go::Point point = static_cast<go::Point>(row * 7 % 81);
+    if (row % 60 == 0) game = go::Game(9);
+    game.play({game.to_move(), game.board().is_legal(game.to_move(), point) ? point : go::pass});
+    go::pack(go::Position(game), packed.rows(row, row + 1).bytes());
+    targets.set(2 * row, static_cast<double>(point));
+  }
+  data::Dataset positions{{}, targets, data::numbered_classes(82), {}, std::make_shared<data::GoRows>(9, packed, true)};
+  nn::Sequential net{nn::Normalize{std::vector{1 / 255.0F}, std::vector{0.0F}}, nn::Flatten{}, nn::Linear{83}};
+  train::Trainer trainer{net, nn::policy_and_value, optim::SGD{.learning_rate = 0.01, .momentum = 0.9}};
+  const train::Report report = trainer.fit(
+      positions,
+      {.epochs = 1, .batch_size = 16, .schedule = counting_steps(10, 30), .record_every = 0, .progress = nullptr});
+  EXPECT_EQ(report.steps, 40);
+  EXPECT_EQ(allocations, 0);
 }
 
 TEST(Allocations, TheCountSeesOne) {

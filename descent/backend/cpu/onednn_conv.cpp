@@ -117,8 +117,9 @@ class Maker {
 
 class OneDnnConv : public Call {
  public:
-  explicit OneDnnConv(const ConvProblem& problem) : p_(problem), sums_(problem.kind == ConvKind::weight_gradient) {
-    const onednn::OneThread alone;
+  explicit OneDnnConv(const ConvProblem& problem)
+      : p_(problem), sums_(problem.kind == ConvKind::weight_gradient), threads_(thread_count()) {
+    const onednn::OneThread alone;  // from here on thread_count() is 1
     const Maker maker(p_);
     const int64_t examples = p_.shape.examples, count = parts_of(examples);
     const Made large = maker.make((examples + count - 1) / count, nullptr);
@@ -133,7 +134,7 @@ class OneDnnConv : public Call {
       add_part(i < examples % count || examples % count == 0 ? large : small, begin, rows, i, scratch);
       begin += rows;
     }
-    threads_ = static_cast<int>(std::min<int64_t>(thread_count(), count));
+    threads_ = static_cast<int>(std::min<int64_t>(threads_, count));
   }
 
   void run(std::byte* const* addresses) override {
@@ -223,6 +224,7 @@ class OneDnnConv : public Call {
 
   ConvProblem p_;
   bool sums_;
+  int threads_;
   std::string kernel_;
   memory::desc wanted_, plain_;
   bool in_order_ = false;
@@ -233,7 +235,6 @@ class OneDnnConv : public Call {
   dnnl::stream stream_{engine()};
   std::vector<Part> parts_;
   std::vector<std::shared_ptr<std::byte[]>> scratch_;
-  int threads_ = 1;
 };
 
 // oneDNN 2.6 writes beside its buffers in the bf16 gradient of weights where rows of the result are 384 or wider.
