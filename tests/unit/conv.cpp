@@ -90,7 +90,7 @@ const std::vector<ConvCase>& larger_cases() {
   return cases;
 }
 
-bool processor_has_tiles() { return default_backend().describe().find("AMX") != std::string::npos; }
+bool processor_has(const char* what) { return default_backend().describe().find(what) != std::string::npos; }
 
 TEST(Conv, LargerShapesAreRight) {
   for (ConvCase c : larger_cases())
@@ -105,8 +105,8 @@ TEST(Conv, LargerShapesAreRight) {
     }
 }
 
-// Batches that fill matrix tiles, where the processor has them: whole and broken groups of images, blocks of channels
-// and bands of rows.
+// Batches that our own kernels take where the processor has AVX-512, or matrix tiles: whole and broken groups of
+// images, blocks of channels and bands of rows.
 const std::vector<ConvCase>& tiled_cases() {
   static const std::vector<ConvCase> cases{
       {"whole", {32, 4, 4, 32}, {3, 3}, 32, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
@@ -127,22 +127,25 @@ const std::vector<ConvCase>& tiled_cases() {
   return cases;
 }
 
-TEST(Conv, TilesAreRight) {
-  for (ConvCase c : tiled_cases()) {
-    c.dtype = DType::bf16;
-    for (const Kind& kind : kinds_of(c)) {
-      const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);
-      const Outcome done = run(kind, a, b), again = run(kind, a, b);
-      EXPECT_LT(worst_error(kind, a, b, done.results[0]), 4)
-          << c.name << " " << kind.op->name << " by " << done.kernels[0];
-      EXPECT_EQ(done.results[0].to_doubles(), again.results[0].to_doubles()) << c.name << " " << kind.op->name;
-      EXPECT_EQ(done.kernels[0].starts_with("tiles"), processor_has_tiles()) << c.name << " by " << done.kernels[0];
+TEST(Conv, OurOwnKernelsAreRight) {
+  for (ConvCase c : tiled_cases())
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      c.dtype = dtype;
+      for (const Kind& kind : kinds_of(c)) {
+        const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);
+        const Outcome done = run(kind, a, b), again = run(kind, a, b);
+        const std::string what = text(c.name, " ", kind.op->name, " ", to_text(dtype), " by ", done.kernels[0]);
+        EXPECT_LT(worst_error(kind, a, b, done.results[0]), 4) << what;
+        EXPECT_EQ(done.results[0].to_doubles(), again.results[0].to_doubles()) << what;
+        const bool f32 = dtype == DType::f32;
+        EXPECT_EQ(done.kernels[0].starts_with(f32 ? "vectors" : "tiles"), processor_has(f32 ? "AVX-512" : "AMX"))
+            << what;
+      }
     }
-  }
 }
 
 // Rounded to bf16 where a net keeps its images so.
-TEST(Conv, TilesRoundTheirResults) {
+TEST(Conv, OurOwnKernelsRoundTheirResults) {
   const ConvCase c{"rounded", {48, 5, 5, 24}, {3, 3}, 40, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1, DType::bf16};
   for (Kind kind : kinds_of(c)) {
     const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);

@@ -17,7 +17,7 @@ struct ConvProblem {
   const View& out() const { return kind == ConvKind::forward ? y : kind == ConvKind::input_gradient ? x : weights; }
 };
 
-// On matrix tiles; none where the processor has none, or the shape does not suit them.
+// Our own, on matrix tiles or AVX-512; none where the processor has none, or the shape does not suit them.
 std::unique_ptr<Call> make_tiled_conv(const ConvProblem& problem);             // forward, gradients of images
 std::unique_ptr<Call> make_tiled_weight_gradient(const ConvProblem& problem);  // gradients of weights
 

@@ -1,4 +1,4 @@
-// Convolutions, and the gradients of their images, on matrix tiles: each result is a sum over the pixels under its
+// Convolutions, and the gradients of their images: each result is a sum over the pixels under its
 // window of 32 images' channels times the window's weights.
 #include "descent/backend/cpu/tiled_conv.h"
 
@@ -21,17 +21,20 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 class TiledConv : public Call {
  public:
-  explicit TiledConv(const ConvProblem& problem)
-      : p_(problem), forward_(problem.kind == ConvKind::forward), images_(images_of(problem)) {
+  TiledConv(const ConvProblem& problem, const tiles::Kernels& kernels)
+      : p_(problem),
+        kernels_(kernels),
+        forward_(problem.kind == ConvKind::forward),
+        images_(images_of(problem, kernels)) {
     const ConvShape& s = p_.shape;
-    const bool unfolded = forward_ && is_better_unfolded(s.inputs, product_of(s.windows.size));
-    taps_ = unfolded ? 1 : product_of(s.windows.size);
+    unfolded_ = forward_ && is_better_unfolded(kernels, s);
+    taps_ = unfolded_ ? 1 : product_of(s.windows.size);
     results_ = forward_ ? s.outputs : s.inputs;
-    panels_ = ceil_div(results_, tiles::channels);
+    panels_ = ceil_div(results_, tiles::results);
     const std::vector<int64_t>& spatial = forward_ ? s.windows.out : s.windows.image;
     pixels_ = product_of(spatial);
     width_ = pixels_ / spatial[0];
-    meetings_ = unfolded ? each_alone(pixels_) : meetings_of(s.windows, !forward_);
+    meetings_ = unfolded_ ? each_alone(pixels_) : meetings_of(s.windows, !forward_);
     choose_bands(spatial[0]);
     for (tiles::Source& source : meetings_.sources) source.pixel = in_ring(source.pixel, images_.width(), bands_);
     // There and back: what one result read last is still in the first cache for the next one.
@@ -58,24 +61,23 @@ class TiledConv : public Call {
   }
 
   void run(std::byte* const* addresses) override {
-    const Bytes at{reinterpret_cast<const uint16_t*>(address_of(forward_ ? p_.x : p_.y, addresses)),
-                   reinterpret_cast<const uint16_t*>(address_of(p_.weights, addresses)),
+    const Bytes at{address_of(forward_ ? p_.x : p_.y, addresses), address_of(p_.weights, addresses),
                    address_of(p_.out(), addresses)};
     run_together(threads_, [&](Share share) {
       pack_weights(at.weights, share);
       if (share.parts > 1) team::barrier(share);
-      tiles::start();
+      kernels_.start();
       InHand hand{memory_.get() + panels_ * tap_blocks_ * tiles::block_bytes + share.part * together_ * group_bytes_};
       for (int64_t i = tasks_ * share.part / share.parts; i < tasks_ * (share.part + 1) / share.parts; ++i)
         run_task(i, at, hand);
-      tiles::finish();
+      kernels_.finish();
     });
   }
-  std::string kernel() const override { return taps_ == 1 ? "tiles, unfolded" : "tiles"; }
+  std::string kernel() const override { return text(kernels_.name, unfolded_ ? ", unfolded" : ""); }
 
  private:
   struct Bytes {
-    const uint16_t *images, *weights;
+    const std::byte *images, *weights;
     std::byte* out;
   };
   // The rows that a thread has laid: of which images, up to which row.
@@ -84,11 +86,11 @@ class TiledConv : public Call {
     int64_t chunk = -1, end = 0;
   };
 
-  static TiledImages images_of(const ConvProblem& problem) {
+  static TiledImages images_of(const ConvProblem& problem, const tiles::Kernels& kernels) {
     const ConvShape& s = problem.shape;
-    if (problem.kind != ConvKind::forward) return {s.windows.out, s.outputs};
-    if (is_better_unfolded(s.inputs, product_of(s.windows.size))) return TiledImages::of_windows(s.windows, s.inputs);
-    return {s.windows.image, s.inputs};
+    if (problem.kind != ConvKind::forward) return {kernels, s.windows.out, s.outputs};
+    if (is_better_unfolded(kernels, s)) return TiledImages::of_windows(kernels, s.windows, s.inputs);
+    return {kernels, s.windows.image, s.inputs};
   }
 
   // As many rows at once as stay in the cache: weights are read once for all of them.
@@ -101,23 +103,25 @@ class TiledConv : public Call {
     }
   }
 
-  int64_t columns_of(int64_t panel) const { return results_ - panel * tiles::channels > 16 ? 2 : 1; }
+  int64_t columns_of(int64_t panel) const { return results_ - panel * tiles::results > 16 ? 2 : 1; }
   std::byte* panel_at(int64_t panel) const { return memory_.get() + panel * tap_blocks_ * tiles::block_bytes; }
 
   // [panel][tap][block] of one or two tiles.
-  void pack_weights(const uint16_t* weights, Share share) const {
+  void pack_weights(const std::byte* weights, Share share) const {
     const int64_t count = panels_ * tap_blocks_, depth = images_.channels(), outputs = p_.shape.outputs;
     for (int64_t i = count * share.part / share.parts; i < count * (share.part + 1) / share.parts; ++i) {
       const int64_t panel = i / tap_blocks_, tap = i % tap_blocks_ / images_.blocks(), block = i % images_.blocks();
-      const int64_t columns = columns_of(panel), row = block * tiles::channels;
+      const int64_t columns = columns_of(panel), row = block * kernels_.channels;
       std::byte* to = panel_at(panel) + i % tap_blocks_ * columns * tiles::block_bytes / 2;
       for (int64_t j = 0; j < columns; ++j) {
-        const int64_t column = panel * tiles::channels + 16 * j;
-        const uint16_t* from = weights + tap * results_ * depth;
+        const int64_t column = panel * tiles::results + 16 * j;
+        const std::byte* from = weights + tap * results_ * depth * bytes_;
         if (forward_)
-          tiles::pack_weights(from + row * outputs + column, outputs, 1, depth - row, results_ - column, to);
+          kernels_.pack_weights(from + (row * outputs + column) * bytes_, outputs, 1, depth - row, results_ - column,
+                                to);
         else
-          tiles::pack_weights(from + column * outputs + row, 1, outputs, depth - row, results_ - column, to);
+          kernels_.pack_weights(from + (column * outputs + row) * bytes_, 1, outputs, depth - row, results_ - column,
+                                to);
         to += tiles::block_bytes / 2;
       }
     }
@@ -142,7 +146,7 @@ class TiledConv : public Call {
     for (int64_t n = first; n < last; n += tiles::images) {
       std::byte* ring = hand.rows + (n - first) / tiles::images * group_bytes_;
       for (int64_t row = std::max(from, hand.end); row < to; ++row)
-        images_.lay(at.images + n * image, std::min(tiles::images, last - n), row,
+        images_.lay(at.images + n * image * bytes_, std::min(tiles::images, last - n), row,
                     ring + row % bands_.ring * images_.row_bytes());
     }
     hand.end = std::max(hand.end, to);
@@ -150,18 +154,20 @@ class TiledConv : public Call {
 
   void multiply(int64_t first, int64_t last, int64_t band, int64_t panel, const Bytes& at, const InHand& hand) const {
     const int64_t begin = band * bands_.height * width_, slot = first / tiles::images % together_;
-    const int64_t channel = panel * tiles::channels, bytes = static_cast<int64_t>(size_of(p_.out().dtype));
-    tiles::multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(),
-                     meetings_.sources.data(), begin, std::min(begin + bands_.height * width_, pixels_),
-                     at.out + (first * pixels_ * results_ + channel) * bytes, bytes == 2, results_, pixels_ * results_,
-                     last - first, std::min(tiles::channels, results_ - channel)});
+    const int64_t channel = panel * tiles::results, bytes = static_cast<int64_t>(size_of(p_.out().dtype));
+    kernels_.multiply({hand.rows + slot * group_bytes_, panel_at(panel), images_.blocks(), meetings_.first.data(),
+                       meetings_.sources.data(), begin, std::min(begin + bands_.height * width_, pixels_),
+                       at.out + (first * pixels_ * results_ + channel) * bytes, bytes == 2, results_,
+                       pixels_ * results_, last - first, std::min(tiles::results, results_ - channel)});
   }
 
   ConvProblem p_;
-  bool forward_;
+  const tiles::Kernels& kernels_;
+  bool forward_, unfolded_ = false;
   TiledImages images_;
   Meetings meetings_;  // pixels by their places in the ring
   Bands bands_;
+  int64_t bytes_ = 64 / kernels_.channels;                                // of an element
   int64_t taps_ = 1, results_ = 0, panels_ = 0, pixels_ = 0, width_ = 0;  // results_: channels of the result
   int64_t together_ = 1, group_bytes_ = 0;                                // groups of images in hand
   int64_t splits_ = 1, tasks_ = 0, tap_blocks_ = 0;
@@ -172,8 +178,9 @@ class TiledConv : public Call {
 }  // namespace
 
 std::unique_ptr<Call> make_tiled_conv(const ConvProblem& problem) {
-  if (problem.kind == ConvKind::weight_gradient || !is_tiled(problem)) return nullptr;
-  auto call = std::make_unique<TiledConv>(problem);
+  const tiles::Kernels* kernels = tiled_kernels(problem);
+  if (problem.kind == ConvKind::weight_gradient || kernels == nullptr) return nullptr;
+  auto call = std::make_unique<TiledConv>(problem, *kernels);
   if (!call->fits()) return nullptr;
   call->prepare();
   return call;

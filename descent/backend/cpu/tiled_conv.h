@@ -1,4 +1,4 @@
-// What the convolutions on matrix tiles share (conv_tiles.h): which pixels meet in a result, how images come into
+// What our own convolutions share (conv_tiles.h): which pixels meet in a result, how images come into
 // blocks, and how they are gone through.
 #pragma once
 
@@ -25,29 +25,31 @@ Meetings each_alone(int64_t pixels);  // every result from the pixel of its own 
 // windows as the channels of one pixel, where an image has too few channels to fill blocks.
 class TiledImages {
  public:
-  TiledImages(const std::vector<int64_t>& spatial, int64_t channels);
-  static TiledImages of_windows(const Windows& windows, int64_t channels);  // rows of places
+  TiledImages(const conv_tiles::Kernels& kernels, const std::vector<int64_t>& spatial, int64_t channels);
+  static TiledImages of_windows(const conv_tiles::Kernels& kernels, const Windows& windows,
+                                int64_t channels);  // rows of places
 
   int64_t rows() const { return rows_; }
   int64_t width() const { return width_; }
   int64_t channels() const { return channels_; }
-  int64_t blocks() const { return (channels_ + conv_tiles::channels - 1) / conv_tiles::channels; }
+  int64_t blocks() const { return (channels_ + kernels_->channels - 1) / kernels_->channels; }
   int64_t row_bytes() const { return width_ * blocks() * conv_tiles::block_bytes; }
 
   // Some channels of a row of `count` images that begin at `images`; windows only whole.
-  void lay(const uint16_t* images, int64_t count, int64_t row, std::byte* to) const {
+  void lay(const std::byte* images, int64_t count, int64_t row, std::byte* to) const {
     lay(images, count, row, 0, channels_, to);
   }
-  void lay(const uint16_t* images, int64_t count, int64_t row, int64_t channel, int64_t channels, std::byte* to) const;
+  void lay(const std::byte* images, int64_t count, int64_t row, int64_t channel, int64_t channels, std::byte* to) const;
 
  private:
+  const conv_tiles::Kernels* kernels_;
   int64_t rows_, width_, channels_, image_;  // image_: elements of one
   std::vector<int32_t> first_;               // of windows: by place and block
   std::vector<conv_tiles::Part> parts_;
 };
 
 // Few channels are taken as windows of them.
-bool is_better_unfolded(int64_t channels, int64_t taps);
+bool is_better_unfolded(const conv_tiles::Kernels& kernels, const ConvShape& shape);
 
 // Rows of results, `height` at a time. The rows that they are made from pass through a ring of `ring` rows.
 struct Bands {
@@ -61,7 +63,7 @@ Bands bands_of(const Meetings& meetings, int64_t rows, int64_t width, int64_t so
 // Pixels by their places in the ring.
 int32_t in_ring(int32_t pixel, int64_t width, const Bands& bands);
 
-// Convolutions whose images come by the tile, on a processor that has tiles.
-bool is_tiled(const ConvProblem& problem);
+// The kernels for a convolution, if it suits any.
+const conv_tiles::Kernels* tiled_kernels(const ConvProblem& problem);
 
 }  // namespace descent::cpu

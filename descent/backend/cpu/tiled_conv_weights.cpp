@@ -1,4 +1,4 @@
-// Gradients of convolutions' weights on matrix tiles: for each tap of the window, the sum over all pixels and images of
+// Gradients of convolutions' weights: for each tap of the window, the sum over all pixels and images of
 // the image's channels times those of the result's gradient.
 #include <algorithm>
 #include <cstring>
@@ -25,12 +25,13 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // are shared out too where that leaves threads idle.
 class TiledWeightGradient : public Call {
  public:
-  explicit TiledWeightGradient(const ConvProblem& problem)
+  TiledWeightGradient(const ConvProblem& problem, const tiles::Kernels& kernels)
       : p_(problem),
-        unfolded_(is_better_unfolded(problem.shape.inputs, product_of(problem.shape.windows.size))),
-        x_(unfolded_ ? TiledImages::of_windows(problem.shape.windows, problem.shape.inputs)
-                     : TiledImages(problem.shape.windows.image, problem.shape.inputs)),
-        g_(problem.shape.windows.out, problem.shape.outputs) {
+        kernels_(kernels),
+        unfolded_(is_better_unfolded(kernels, problem.shape)),
+        x_(unfolded_ ? TiledImages::of_windows(kernels, problem.shape.windows, problem.shape.inputs)
+                     : TiledImages(kernels, problem.shape.windows.image, problem.shape.inputs)),
+        g_(kernels, problem.shape.windows.out, problem.shape.outputs) {
     const ConvShape& s = p_.shape;
     taps_ = unfolded_ ? 1 : product_of(s.windows.size);
     const Meetings meetings = unfolded_ ? each_alone(s.places) : meetings_of(s.windows, false);
@@ -48,13 +49,14 @@ class TiledWeightGradient : public Call {
 
   // Takes the memory.
   void prepare() {
-    columns_ = g_.blocks() * tiles::channels;
-    rows_ = x_.blocks() * tiles::channels;
+    panels_ = ceil_div(g_.channels(), tiles::results);
+    columns_ = panels_ * tiles::results;
+    rows_ = x_.blocks() * kernels_.channels;
     units_ = ceil_div(groups_, together_) * bands_.count();
     const int64_t bytes = taps_ * rows_ * columns_ * 4;
     parts_ = bytes <= small_bytes ? std::min(units_, most_parts) : 1;
     direct_ = parts_ == 1 && p_.weights.dtype == DType::f32 && rows_ == x_.channels() && columns_ == g_.channels();
-    splits_ = std::clamp<int64_t>(ceil_div(thread_count(), parts_), 1, x_.blocks() * g_.blocks());
+    splits_ = std::clamp<int64_t>(ceil_div(thread_count(), parts_), 1, x_.blocks() * panels_);
     threads_ = static_cast<int>(std::min<int64_t>(thread_count(), parts_ * splits_));
     stage_bytes_ = std::max(x_.row_bytes(), g_.row_bytes());
     thread_bytes_ = stage_bytes_ + together_ * (x_bytes_ + g_bytes_);
@@ -64,30 +66,29 @@ class TiledWeightGradient : public Call {
   }
 
   void run(std::byte* const* addresses) override {
-    const Bytes at{reinterpret_cast<const uint16_t*>(address_of(p_.x, addresses)),
-                   reinterpret_cast<const uint16_t*>(address_of(p_.y, addresses)), address_of(p_.weights, addresses)};
+    const Bytes at{address_of(p_.x, addresses), address_of(p_.y, addresses), address_of(p_.weights, addresses)};
     run_together(threads_, [&](Share share) {
-      tiles::start();
+      kernels_.start();
       const int64_t tasks = parts_ * splits_;
       for (int64_t i = tasks * share.part / share.parts; i < tasks * (share.part + 1) / share.parts; ++i)
         run_task(i, at, share.part);
-      tiles::finish();
+      kernels_.finish();
       if (direct_) return;
       if (share.parts > 1) team::barrier(share);
       give(at.weights, share);
     });
   }
-  std::string kernel() const override { return unfolded_ ? "tiles, unfolded" : "tiles"; }
+  std::string kernel() const override { return text(kernels_.name, unfolded_ ? ", unfolded" : ""); }
 
  private:
   struct Bytes {
-    const uint16_t *x, *g;
+    const std::byte *x, *g;
     std::byte* weights;
   };
   struct Hand {
     std::byte *stage, *x, *g;
   };
-  // Blocks of the sums: rows of x's blocks, in columns of g's.
+  // Blocks of the sums: rows of x's blocks, in columns of g's panels of tiles::results.
   struct Range {
     int64_t begin, end;
   };
@@ -116,7 +117,7 @@ class TiledWeightGradient : public Call {
   }
 
   void run_task(int64_t task, const Bytes& at, int thread) const {
-    const int64_t part = task / splits_, split = task % splits_, blocks = x_.blocks() * g_.blocks();
+    const int64_t part = task / splits_, split = task % splits_, blocks = x_.blocks() * panels_;
     const Range range{blocks * split / splits_, blocks * (split + 1) / splits_};
     std::byte* memory = threads_memory_ + thread * thread_bytes_;
     const Hand hand{memory, memory + stage_bytes_, memory + stage_bytes_ + together_ * x_bytes_};
@@ -144,33 +145,43 @@ class TiledWeightGradient : public Call {
   int64_t images_of(int64_t group) const { return std::min(tiles::images, p_.shape.examples - group * tiles::images); }
 
   void lay_x(const Bytes& at, int64_t group, int64_t from, int64_t to, std::byte* stage, std::byte* ring) const {
-    const uint16_t* x = at.x + group * tiles::images * p_.shape.elements * p_.shape.inputs;
+    const std::byte* x = at.x + group * tiles::images * p_.shape.elements * p_.shape.inputs * bytes_;
     for (int64_t row = from; row < to; ++row) {
-      x_.lay(x, images_of(group), row, stage);
-      tiles::transpose(stage, x_.width() * x_.blocks(), ring + row % bands_.ring * x_.row_bytes());
+      std::byte* place = ring + row % bands_.ring * x_.row_bytes();
+      x_.lay(x, images_of(group), row, kernels_.transpose ? stage : place);
+      if (kernels_.transpose) kernels_.transpose(stage, x_.width() * x_.blocks(), place);
     }
+  }
+
+  // The panels of a range, and how many blocks of g's channels they are.
+  struct Panels {
+    int64_t first, channel, channels, blocks;
+  };
+  Panels panels_of(const Range& range) const {
+    const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1;
+    const int64_t channel = first * tiles::results, channels = std::min(last * tiles::results, g_.channels()) - channel;
+    return {first, channel, channels, ceil_div(channels, kernels_.channels)};
   }
 
   // Only the columns that are wanted.
   void lay_g(const Bytes& at, int64_t group, int64_t band, const Range& range, std::byte* stage, std::byte* to) const {
-    const uint16_t* g = at.g + group * tiles::images * p_.shape.places * g_.channels();
-    const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1,
-                  channel = first * tiles::channels;
+    const std::byte* g = at.g + group * tiles::images * p_.shape.places * g_.channels() * bytes_;
+    const Panels panels = panels_of(range);
     const int64_t begin = band * bands_.height, end = std::min(begin + bands_.height, g_.rows());
-    for (int64_t row = begin; row < end; ++row, to += g_.width() * (last - first) * tiles::block_bytes) {
-      g_.lay(g, images_of(group), row, channel, std::min(last * tiles::channels, g_.channels()) - channel, stage);
-      tiles::interleave(stage, g_.width() * (last - first), to);
+    for (int64_t row = begin; row < end; ++row, to += g_.width() * panels.blocks * tiles::block_bytes) {
+      g_.lay(g, images_of(group), row, panels.channel, panels.channels, kernels_.interleave ? stage : to);
+      if (kernels_.interleave) kernels_.interleave(stage, g_.width() * panels.blocks, to);
     }
   }
 
   void accumulate(int64_t band, int64_t groups, const Range& range, bool add, const Hand& hand, float* sums) const {
-    const int64_t first = range.begin / x_.blocks(), last = (range.end - 1) / x_.blocks() + 1;
+    const Panels panels = panels_of(range);
     for (int64_t block = range.begin; block < range.end; ++block) {
-      const int64_t column = block / x_.blocks(), row = block % x_.blocks();
+      const int64_t panel = block / x_.blocks(), row = block % x_.blocks(), column = panel * tiles::results;
       tiles::Accumulate job{hand.x + row * tiles::block_bytes,
-                            hand.g + (column - first) * tiles::block_bytes,
+                            hand.g + (panel - panels.first) * (tiles::results / kernels_.channels) * tiles::block_bytes,
                             x_.blocks() * tiles::block_bytes,
-                            (last - first) * tiles::block_bytes,
+                            panels.blocks * tiles::block_bytes,
                             x_bytes_,
                             g_bytes_,
                             nullptr,
@@ -179,14 +190,14 @@ class TiledWeightGradient : public Call {
                             nullptr,
                             columns_,
                             add,
-                            x_.channels() - row * tiles::channels <= 16,
-                            g_.channels() - column * tiles::channels <= 16};
+                            x_.channels() - row * kernels_.channels <= 16,
+                            g_.channels() - column <= 16};
       for (int64_t tap = 0; tap < taps_; ++tap) {
         const auto list = static_cast<size_t>(band * taps_ + tap);
         job.pairs = pairs_.data() + first_[list];
         job.count = first_[list + 1] - first_[list];
-        job.sums = sums + ((tap * rows_ + row * tiles::channels) * columns_ + column * tiles::channels);
-        if (job.count > 0 || !add) tiles::accumulate(job);
+        job.sums = sums + ((tap * rows_ + row * kernels_.channels) * columns_ + column);
+        if (job.count > 0 || !add) kernels_.accumulate(job);
       }
     }
   }
@@ -208,14 +219,16 @@ class TiledWeightGradient : public Call {
   }
 
   ConvProblem p_;
+  const tiles::Kernels& kernels_;
   bool unfolded_;
   TiledImages x_, g_;
   Bands bands_;
   std::vector<int64_t> first_;  // by band and tap: its first pair; one more at the end
   std::vector<tiles::Pair> pairs_;
-  int64_t taps_ = 1, groups_ = 0, together_ = 1, units_ = 0, parts_ = 1, splits_ = 1;
-  int64_t rows_ = 0, columns_ = 0;  // of the sums of a tap, whole blocks
-  bool direct_ = false;             // the sums are made in the place of the result
+  int64_t taps_ = 1, groups_ = 0, together_ = 1, units_ = 0, parts_ = 1, splits_ = 1, panels_ = 1;
+  int64_t rows_ = 0, columns_ = 0;          // of the sums of a tap, whole blocks
+  int64_t bytes_ = 64 / kernels_.channels;  // of an element
+  bool direct_ = false;                     // the sums are made in the place of the result
   int64_t x_bytes_ = 0, g_bytes_ = 0, stage_bytes_ = 0, thread_bytes_ = 0;
   int threads_ = 1;
   std::shared_ptr<std::byte[]> memory_;
@@ -225,8 +238,9 @@ class TiledWeightGradient : public Call {
 }  // namespace
 
 std::unique_ptr<Call> make_tiled_weight_gradient(const ConvProblem& problem) {
-  if (problem.kind != ConvKind::weight_gradient || !is_tiled(problem)) return nullptr;
-  auto call = std::make_unique<TiledWeightGradient>(problem);
+  const tiles::Kernels* kernels = tiled_kernels(problem);
+  if (problem.kind != ConvKind::weight_gradient || kernels == nullptr) return nullptr;
+  auto call = std::make_unique<TiledWeightGradient>(problem, *kernels);
   if (!call->fits()) return nullptr;
   call->prepare();
   return call;

@@ -30,23 +30,24 @@ Meetings each_alone(int64_t pixels) {
   return out;
 }
 
-TiledImages::TiledImages(const std::vector<int64_t>& spatial, int64_t channels)
-    : rows_(spatial[0]),
+TiledImages::TiledImages(const conv_tiles::Kernels& kernels, const std::vector<int64_t>& spatial, int64_t channels)
+    : kernels_(&kernels),
+      rows_(spatial[0]),
       width_(product_of(std::span(spatial).subspan(1))),
       channels_(channels),
       image_(rows_ * width_ * channels) {}
 
-TiledImages TiledImages::of_windows(const Windows& windows, int64_t channels) {
+TiledImages TiledImages::of_windows(const conv_tiles::Kernels& kernels, const Windows& windows, int64_t channels) {
   const int64_t taps = product_of(windows.size);
-  TiledImages out(windows.out, taps * channels);
+  TiledImages out(kernels, windows.out, taps * channels);
   out.image_ = product_of(windows.image) * channels;
   // The parts of each block of each place; neighbouring taps whose elements are neighbours become one part.
   std::vector<std::vector<Part>> parts(static_cast<size_t>(product_of(windows.out) * out.blocks()));
   for_each_tap(windows, [&](int64_t place, int64_t element, int64_t tap) {
     for (int64_t c = 0; c < channels; ++c) {
-      const int64_t to = tap * channels + c, lane = to % conv_tiles::channels;
+      const int64_t to = tap * channels + c, lane = to % kernels.channels;
       const auto offset = static_cast<int32_t>(element * channels + c - lane);
-      std::vector<Part>& list = parts[static_cast<size_t>(place * out.blocks() + to / conv_tiles::channels)];
+      std::vector<Part>& list = parts[static_cast<size_t>(place * out.blocks() + to / kernels.channels)];
       if (list.empty() || list.back().offset != offset) list.push_back({offset, 0});
       list.back().mask |= uint32_t{1} << lane;
     }
@@ -59,18 +60,20 @@ TiledImages TiledImages::of_windows(const Windows& windows, int64_t channels) {
   return out;
 }
 
-void TiledImages::lay(const uint16_t* images, int64_t count, int64_t row, int64_t channel, int64_t channels,
+void TiledImages::lay(const std::byte* images, int64_t count, int64_t row, int64_t channel, int64_t channels,
                       std::byte* to) const {
+  const int64_t bytes = 64 / kernels_->channels;
   if (first_.empty())
-    return conv_tiles::lay_pixels(
-        {images + row * width_ * channels_ + channel, image_, channels_, count, width_, channels}, to);
-  conv_tiles::lay_windows({images, image_, 0, count, width_, channels_}, first_.data() + row * width_ * blocks(),
-                          parts_.data(), to);
+    return kernels_->lay_pixels(
+        {images + (row * width_ * channels_ + channel) * bytes, image_, channels_, count, width_, channels}, to);
+  kernels_->lay_windows({images, image_, 0, count, width_, channels_}, first_.data() + row * width_ * blocks(),
+                        parts_.data(), to);
 }
 
-bool is_better_unfolded(int64_t channels, int64_t taps) {
-  const auto blocks = [](int64_t count) { return (count + conv_tiles::channels - 1) / conv_tiles::channels; };
-  return channels <= 16 && blocks(channels * taps) < taps * blocks(channels);
+bool is_better_unfolded(const conv_tiles::Kernels& kernels, const ConvShape& shape) {
+  const auto blocks = [&](int64_t count) { return (count + kernels.channels - 1) / kernels.channels; };
+  const int64_t taps = product_of(shape.windows.size);
+  return 2 * shape.inputs <= kernels.channels && blocks(shape.inputs * taps) < taps * blocks(shape.inputs);
 }
 
 Bands bands_of(const Meetings& meetings, int64_t rows, int64_t width, int64_t source_width, int64_t height) {
@@ -100,17 +103,19 @@ int32_t in_ring(int32_t pixel, int64_t width, const Bands& bands) {
   return static_cast<int32_t>(pixel / width % bands.ring * width + pixel % width);
 }
 
-bool is_tiled(const ConvProblem& problem) {
+const conv_tiles::Kernels* tiled_kernels(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
-  if (!conv_tiles::available() || s.groups != 1) return false;
   const View& a = problem.kind == ConvKind::input_gradient ? problem.y : problem.x;
   const View& b = problem.kind == ConvKind::weight_gradient ? problem.y : problem.weights;
-  if (a.dtype != DType::bf16 || b.dtype != DType::bf16) return false;
+  if (s.groups != 1 || a.dtype != b.dtype || (a.dtype == DType::f32 && problem.out().dtype != DType::f32))
+    return nullptr;
   // Few images leave tiles empty; long lists of meetings would take more memory than images do.
   constexpr int64_t half = conv_tiles::images / 2, longest = 1 << 20;
   const int64_t filled = (s.examples + half - 1) / half * half;
-  return 4 * filled <= 5 * s.examples && s.places * product_of(s.windows.size) <= longest &&
-         s.elements * s.inputs < (1 << 30);
+  if (4 * filled > 5 * s.examples || s.places * product_of(s.windows.size) > longest ||
+      s.elements * s.inputs >= 1 << 30)
+    return nullptr;
+  return a.dtype == DType::bf16 ? conv_tiles::amx_bf16() : conv_tiles::avx512_f32();
 }
 
 }  // namespace descent::cpu

@@ -18,7 +18,8 @@
 namespace descent::cpu::conv_tiles {
 namespace {
 
-constexpr int64_t tile = 1024;  // bytes
+constexpr int64_t tile = 1024;    // bytes
+constexpr int64_t channels = 32;  // of a block
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -269,9 +270,6 @@ void accumulate_tiles(const Accumulate& job) {
   Registers::store_all(job.sums, 16 * job.stride, 16, job.stride * 4);
 }
 
-}  // namespace
-
-bool available() { return processor().amx_bf16 && processor().avx512; }
 void start() { _tile_loadconfig(&tile_config); }
 void finish() { _tile_release(); }
 
@@ -283,7 +281,7 @@ void lay_pixels(const Pixels& from, std::byte* to) {
     for (int64_t p = 0; p < from.pixels; ++p)
       for (int64_t i = n; i < n + 4; ++i) {
         std::byte* row = to + p * blocks * block_bytes + i * 64;
-        const uint16_t* x = from.x + i * from.image_stride + p * from.pixel_stride;
+        const auto* x = reinterpret_cast<const uint16_t*>(from.x) + i * from.image_stride + p * from.pixel_stride;
         for (int64_t b = 0; b < blocks; ++b, x += channels, row += block_bytes) {
           const __mmask32 kept = i >= from.count ? 0 : b + 1 < blocks ? 0xffffffffu : last;
           _mm_prefetch(x + 4 * from.image_stride, _MM_HINT_T1);
@@ -297,7 +295,7 @@ void lay_windows(const Pixels& from, const int32_t* first, const Part* parts, st
   for (int64_t n = 0; n < images; n += 4)
     for (int64_t p = 0; p < from.pixels * blocks; ++p)
       for (int64_t i = n; i < n + 4; ++i) {
-        const uint16_t* x = from.x + i * from.image_stride;
+        const auto* x = reinterpret_cast<const uint16_t*>(from.x) + i * from.image_stride;
         __m512i row = _mm512_setzero_si512();
         if (i < from.count)
           for (const Part *part = parts + first[p], *end = parts + first[p + 1]; part != end; ++part)
@@ -324,8 +322,9 @@ void interleave(const std::byte* from, int64_t blocks, std::byte* to) {
   }
 }
 
-void pack_weights(const uint16_t* from, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
+void pack_weights(const std::byte* weights, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
                   std::byte* to) {
+  const auto* from = reinterpret_cast<const uint16_t*>(weights);
   __m512i r[16];
   if (column_stride == 1) {
     const __mmask16 lanes = first_lanes(columns);
@@ -356,6 +355,7 @@ void accumulate(const Accumulate& job) {
     job.narrow_g ? accumulate_tiles<2, 1>(job) : accumulate_tiles<2, 2>(job);
 }
 
+}  // namespace
 }  // namespace descent::cpu::conv_tiles
 
 #if defined(__clang__)
@@ -364,17 +364,18 @@ void accumulate(const Accumulate& job) {
 #pragma GCC pop_options
 #endif
 
+namespace descent::cpu::conv_tiles {
+
+const Kernels* amx_bf16() {
+  static constexpr Kernels table{"tiles",   channels,   start,        finish,   lay_pixels, lay_windows,
+                                 transpose, interleave, pack_weights, multiply, accumulate};
+  return processor().amx_bf16 && processor().avx512 ? &table : nullptr;
+}
+
+}  // namespace descent::cpu::conv_tiles
+
 #else
 namespace descent::cpu::conv_tiles {
-bool available() { return false; }
-void start() {}
-void finish() {}
-void lay_pixels(const Pixels&, std::byte*) {}
-void lay_windows(const Pixels&, const int32_t*, const Part*, std::byte*) {}
-void transpose(const std::byte*, int64_t, std::byte*) {}
-void interleave(const std::byte*, int64_t, std::byte*) {}
-void pack_weights(const uint16_t*, int64_t, int64_t, int64_t, int64_t, std::byte*) {}
-void multiply(const Multiply&) {}
-void accumulate(const Accumulate&) {}
+const Kernels* amx_bf16() { return nullptr; }
 }  // namespace descent::cpu::conv_tiles
 #endif
