@@ -12,14 +12,21 @@ namespace {
 
 struct EvaluateFlags {
   std::string run, data = "test";
-  bool flip = false, json = false;
-  int64_t shift = 0;
+  std::optional<bool> flip = {};
+  std::optional<int64_t> shift = {};
+  bool json = false;
 };
+
+// What the flags say, else the run's recipe.
+train::TestTimeViews views_for(const EvaluateFlags& flags, const tasks::Recipe& recipe) {
+  const train::TestTimeViews own = recipe.views();
+  return {.flip = flags.flip.value_or(own.flip), .shift = flags.shift.value_or(own.shift)};
+}
 
 void run_evaluate(const EvaluateFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
   const data::Dataset data = run.examples(flags.data);
-  const train::TestTimeViews views{.flip = flags.flip, .shift = flags.shift};
+  const train::TestTimeViews views = views_for(flags, run.recipe);
   const train::Evaluation evaluation = views.count() > 1
                                            ? train::evaluate(*run.net, run.loss, data, views, run.evaluate_options())
                                            : train::evaluate(*run.net, run.loss, data, run.evaluate_options());
@@ -47,8 +54,10 @@ void add_evaluate(CLI::App& program) {
   command->add_option(
       "--data", flags->data,
       "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders of images)");
-  command->add_flag("--flip", flags->flip, "average what the net says of each image and of its mirror image");
-  command->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways")
+  command->add_flag("--flip,!--no-flip", flags->flip,
+                    "average what the net says of each image and of its mirror image (by default as the recipe says)");
+  command
+      ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));
 }
 

@@ -53,7 +53,7 @@ TEST_F(Shown, TheQuickstart) {
   const std::string shown = content(folder_ / "shown");
   EXPECT_TRUE(has(shown, "t10k-images-idx3-ubyte:3:  ")) << shown;
   EXPECT_TRUE(has(shown, "rows: what it is; columns: what it was taken for")) << shown;
-  for (const std::string& name : all_matches(rest, "recipes/[a-z-]+\\.toml")) EXPECT_TRUE(fs::exists(source / name));
+  for (const std::string& name : all_matches(rest, "recipes/[a-z0-9-]+\\.toml")) EXPECT_TRUE(fs::exists(source / name));
 }
 
 TEST_F(Shown, TheSessionInTheReadme) {
@@ -89,7 +89,7 @@ TEST_F(Shown, EveryCommandWithItsFlags) {
 }
 
 TEST_F(Shown, WhatTheReadmeNamesExists) {
-  const std::set<std::string> recipes = all_matches(readme_, "[a-z-]+\\.toml");
+  const std::set<std::string> recipes = all_matches(readme_, "[a-z0-9-]+\\.toml");
   for (const fs::directory_entry& entry : fs::directory_iterator(source / "recipes"))
     EXPECT_TRUE(recipes.contains(entry.path().filename())) << entry.path() << " is not in README.md";
   for (const std::string& name : recipes) EXPECT_TRUE(fs::exists(source / "recipes" / name)) << name;
