@@ -10,6 +10,7 @@
 // Nets.
 #include "descent/nn/activations.h"
 #include "descent/nn/conv.h"
+#include "descent/nn/from_examples.h"
 #include "descent/nn/function.h"
 #include "descent/nn/initializers.h"
 #include "descent/nn/layers.h"
@@ -22,9 +23,11 @@
 #include "descent/nn/pooling.h"
 #include "descent/nn/sequential.h"
 #include "descent/nn/summary.h"
+#include "descent/nn/whitening.h"
 
 // Descent.
 #include "descent/optim/average.h"
+#include "descent/optim/lookahead.h"
 #include "descent/optim/minimize.h"
 #include "descent/optim/optimizer.h"
 #include "descent/optim/schedules.h"

@@ -14,10 +14,17 @@ namespace {
 
 struct EvaluateFlags {
   std::string run, data = "test";
-  bool flip = false, json = false;
-  int64_t shift = 0;
+  std::optional<bool> flip = {};
+  std::optional<int64_t> shift = {};
   int views = 1;
+  bool json = false;
 };
+
+// What the flags say, else the run's recipe.
+train::TestTimeViews views_for(const EvaluateFlags& flags, const tasks::Recipe& recipe) {
+  const train::TestTimeViews own = recipe.views();
+  return {.flip = flags.flip.value_or(own.flip), .shift = flags.shift.value_or(own.shift)};
+}
 
 train::Evaluation judge(const tasks::Run& run, const data::Dataset& data, const EvaluateFlags& flags,
                         const train::TestTimeViews& moved) {
@@ -30,7 +37,7 @@ void check(const tasks::Run& run, const EvaluateFlags& flags) {
   const bool board = tasks::go_board_size(run.preprocess).has_value();
   if (flags.views != 1 && !board)
     throw UsageError(text("--views is for games of Go, and ", flags.run, " was not trained on them"));
-  if (board && (flags.flip || flags.shift != 0))
+  if (board && (flags.flip || flags.shift))
     throw UsageError(text("--flip and --shift are for images; ", flags.run, " was trained on games of Go: --views 8"));
 }
 
@@ -38,7 +45,7 @@ void run_evaluate(const EvaluateFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
   check(run, flags);
   const data::Dataset data = run.examples(flags.data);
-  const train::TestTimeViews moved{.flip = flags.flip, .shift = flags.shift};
+  const train::TestTimeViews moved = views_for(flags, run.recipe);
   const int64_t views = std::max<int64_t>(flags.views, moved.count());
   train::Evaluation evaluation = judge(run, data, flags, moved);
   // What a move is taken for is told by its place alone, and says nothing.
@@ -66,8 +73,10 @@ void add_evaluate(CLI::App& program) {
   command->add_option("--data", flags->data,
                       "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders "
                       "of images, games)");
-  command->add_flag("--flip", flags->flip, "average what the net says of each image and of its mirror image");
-  command->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways")
+  command->add_flag("--flip,!--no-flip", flags->flip,
+                    "average what the net says of each image and of its mirror image (by default as the recipe says)");
+  command
+      ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));
   command->add_option("--views", flags->views, "of positions of Go: symmetries that are averaged (default 1)")
       ->check(CLI::Range(1, 8));

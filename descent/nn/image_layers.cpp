@@ -3,6 +3,7 @@
 #include "descent/nn/conv.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/whitening.h"
 
 namespace descent::nn {
 
@@ -116,9 +117,26 @@ std::vector<Kind<ModulePtr>> image_layer_kinds() {
        [](const Settings& s) { return shared(Upsample(s.integer("factor"), s.flag("bilinear"), s.at("factor"))); }},
       {"batch_norm",
        "each channel to mean 0 and variance 1 over the batch, then a learnt gain and bias",
-       {epsilon, {"momentum", 0.1, "how much of a batch goes into the running mean and variance"}},
+       {epsilon,
+        {"momentum", 0.1, "how much of a batch goes into the running mean and variance"},
+        {"gain", true, "whether there is one to learn"},
+        {"bias_rate", 1.0, "times the learning rate, for the bias"}},
        [](const Settings& s) {
-         return shared(BatchNorm({.epsilon = s.number("epsilon"), .momentum = s.number("momentum")}, s.at()));
+         return shared(BatchNorm({.epsilon = s.number("epsilon"),
+                                  .momentum = s.number("momentum"),
+                                  .gain = s.flag("gain"),
+                                  .bias_rate = s.number("bias_rate")},
+                                 s.at()));
+       }},
+      {"whiten_patches",
+       "patches of images as numbers of variance 1 without correlations, learnt from the data before training",
+       {{"kernel", int64_t{2}, "the side of a patch"},
+        {"epsilon", 5e-4, "added to the variances"},
+        {"bias_epochs", int64_t{0}, "in how many epochs the bias is trained, from the first; 0: in all"}},
+       [](const Settings& s) {
+         return shared(WhitenPatches(
+             {.kernel = s.integer("kernel"), .epsilon = s.number("epsilon"), .bias_epochs = s.integer("bias_epochs")},
+             s.at()));
        }},
       {"group_norm",
        "each group of channels of each example to mean 0 and variance 1, then a learnt gain and bias",

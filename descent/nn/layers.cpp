@@ -1,5 +1,7 @@
 #include "descent/nn/layers.h"
 
+#include <fmt/format.h>
+
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/dropout.h"
@@ -77,6 +79,10 @@ Tensor Normalize::forward(Pass& pass, Tensor x) {
   const Tensor scaled = mul({cast(x, DType::f32, at_), at_}, {along(scale_), at_});
   return add({scaled, at_}, {along(shift_), at_});
 }
+
+Tensor Scale::forward(Pass&, Tensor x) { return x * factor_; }
+std::string Scale::describe() const { return fmt::format("Scale {:.4g}", factor_); }
+std::string Scale::formula() const { return fmt::format("{:.4g} x", factor_); }
 
 OneHot::OneHot(int64_t classes, Site at) : classes_(classes), at_(at) {
   if (classes < 1) throw UsageError(at, text("OneHot: the number of classes must be at least 1, got ", classes));

@@ -58,6 +58,18 @@ class Normalize : public Module {
   StatePtr scale_, shift_;
 };
 
+// x times a number.
+class Scale : public Module {
+ public:
+  explicit Scale(double factor) : factor_(factor) {}
+  Tensor forward(Pass& pass, Tensor x) override;
+  std::string describe() const override;
+  std::string formula() const override;
+
+ private:
+  double factor_;
+};
+
 // Class indices i32[..] as f32[.., classes]: 1 in the place of the index, 0 elsewhere.
 class OneHot : public Module {
  public:

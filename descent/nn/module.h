@@ -43,6 +43,11 @@ class Module {
   // The layers inside it with their names, for walking a net.
   virtual std::vector<std::pair<std::string, std::shared_ptr<Module>>> children() const { return {}; }
 
+  // Layers that start from what they see (patch whitening): whether it has not seen any examples yet, and its inputs
+  // of some, f32; see nn/from_examples.h.
+  virtual bool wants_examples() const { return false; }
+  virtual void see_examples(const Array&) {}
+
   // The name of the initialiser that suits a weight whose products this layer takes ("he_uniform" for a ReLU), or "".
   virtual std::string_view suited_initializer() const { return ""; }
   // Tells a layer what takes its output, before its first forward.
@@ -63,7 +68,8 @@ struct Layer {
 };
 
 // A parameter or another state of the layer being traced, called by its path ("hidden.weight" for leaf "weight").
-ParameterPtr make_parameter(Pass& pass, std::string_view leaf, const Shape& shape, const Initializer& initial, bool decays);
+ParameterPtr make_parameter(Pass& pass, std::string_view leaf, const Shape& shape, const Initializer& initial,
+                            bool decays);
 StatePtr make_state(Pass& pass, std::string_view leaf, Array value);
 
 // "hidden.1 (Linear 512): ", for errors of the layer being traced.

@@ -1,11 +1,14 @@
 #include "descent/nn/nets.h"
 
+#include <cmath>
+
 #include "descent/nn/activations.h"
 #include "descent/nn/conv.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/whitening.h"
 
 namespace descent::nn {
 
@@ -36,6 +39,14 @@ Sequential resnet(int64_t outputs, int64_t width, int stages, int blocks) {
   layers.emplace_back("pool", GlobalAveragePool{});
   layers.emplace_back("scores", Linear{outputs});
   return Sequential(std::move(layers));
+}
+
+// Half the size, `width` channels: two convolutions that start as copies of their channels.
+Sequential fast_block(int64_t width) {
+  const BatchNormOptions norm{.momentum = 0.4, .gain = false, .bias_rate = 64};
+  const ConvOptions copies{.bias = false, .init = init::dirac()};
+  return Sequential{Conv(width, 3, copies), MaxPool{2},      BatchNorm{norm},   Activation("gelu"),
+                    Conv(width, 3, copies), BatchNorm{norm}, Activation("gelu")};
 }
 
 }  // namespace
@@ -93,6 +104,19 @@ Sequential go_resnet(int64_t width, int64_t blocks, bool value) {
   return Sequential(std::move(layers));
 }
 
+Sequential airbench(int64_t outputs, int64_t width) {
+  const int64_t features = 4 * width;
+  const double limit = 1 / std::sqrt(static_cast<double>(features));
+  return Sequential{{"whiten", WhitenPatches{{.bias_epochs = 3}}},
+                    {"gelu", Activation("gelu")},
+                    {"block1", fast_block(width)},
+                    {"block2", fast_block(features)},
+                    {"block3", fast_block(features)},
+                    {"pool", GlobalMaxPool{}},
+                    {"scores", Linear{outputs, {.bias = false, .init = init::uniform(-limit, limit)}}},
+                    {"scale", Scale{1 / 9.0}}};
+}
+
 std::span<const Kind<Sequential>> net_kinds() {
   static const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
   const auto width = [](int64_t fallback) { return SettingRule{"width", fallback, "channels of the first layers"}; };
@@ -118,6 +142,10 @@ std::span<const Kind<Sequential>> net_kinds() {
        "residual, eight blocks, for about 32 x 32",
        {outputs, width(64)},
        [](const Settings& s) { return resnet18(s.integer("outputs"), s.integer("width")); }},
+      {"airbench",
+       "the fast one for CIFAR-10: whitened patches, six convolutions, for about 32 x 32; see recipes/cifar10.toml",
+       {outputs, width(64)},
+       [](const Settings& s) { return airbench(s.integer("outputs"), s.integer("width")); }},
       {"resnet-20", "residual, nine narrow blocks, for about 32 x 32", {outputs, width(16)}, [](const Settings& s) {
          return resnet20(s.integer("outputs"), s.integer("width"));
        }}};

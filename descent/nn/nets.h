@@ -27,7 +27,13 @@ Sequential resnet18(int64_t outputs = 10, int64_t width = 64);
 // know its size (Wu, "Accelerating self-play learning in Go", 2019).
 Sequential go_resnet(int64_t width = 64, int64_t blocks = 5, bool value = true);
 
-// The table: "go-resnet", "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
+// Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498, 2024 (airbench94), for images of about
+// 32 x 32: whitened patches of 2 x 2 (see WhitenPatches; it wants examples), three blocks of two convolutions of
+// `width`, four times it and four times it, the largest value of each channel, and scores divided by 9. Convolutions
+// start as copies of their channels; norms have no gain, and biases that learn 64 times as fast.
+Sequential airbench(int64_t outputs = 10, int64_t width = 64);
+
+// The table: "airbench", "go-resnet", "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
 std::span<const Kind<Sequential>> net_kinds();
 Sequential make_ready_net(std::string_view kind, const Settings& settings = {});
 

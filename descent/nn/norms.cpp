@@ -5,6 +5,8 @@
 #include "descent/nn/per_axis.h"
 #include "descent/ops/add.h"
 #include "descent/ops/batch_norm.h"
+#include "descent/ops/broadcast.h"
+#include "descent/ops/constant.h"
 #include "descent/ops/group_norm.h"
 #include "descent/ops/matmul.h"
 #include "descent/ops/relu.h"
@@ -15,17 +17,18 @@ namespace descent::nn {
 
 namespace {
 
-void check_channels(const Pass& pass, const Module& layer, Tensor x, const ParameterPtr& gain, Site at) {
+void check_channels(const Pass& pass, const Module& layer, Tensor x, const ParameterPtr& bias, Site at) {
   const std::string who = layer_label(pass, layer);
   if (x.dtype() != DType::f32 || x.rank() < 2)
     fail(at, text(who, "needs f32 examples with channels on the last axis, got ", x.type()));
-  if (gain && gain->type().shape != Shape{x.shape().back()})
+  if (bias && bias->type().shape != Shape{x.shape().back()})
     fail(at, text(who, "input ", x.type(), " has ", x.shape().back(), " channels on axis ", x.rank() - 1,
-                  ", but the gain ", gain->type(), " takes ", gain->type().shape[0]));
+                  ", but the bias ", bias->type(), " takes ", bias->type().shape[0]));
 }
 
 std::vector<ParameterPtr> those_made(const ParameterPtr& gain, const ParameterPtr& bias) {
-  return gain ? std::vector{gain, bias} : std::vector<ParameterPtr>{};
+  if (!bias) return {};
+  return gain ? std::vector{gain, bias} : std::vector{bias};
 }
 
 void check_epsilon(std::string_view layer, double epsilon, Site at) {
@@ -38,6 +41,8 @@ BatchNorm::BatchNorm(BatchNormOptions options, Site at) : options_(options), at_
   check_epsilon("BatchNorm", options.epsilon, at);
   if (!(options.momentum >= 0 && options.momentum <= 1))
     throw UsageError(at, text("BatchNorm: the momentum must be from 0 to 1, got ", options.momentum));
+  if (!(options.bias_rate > 0))
+    throw UsageError(at, text("BatchNorm: the bias's rate must be above 0, got ", options.bias_rate));
 }
 
 std::vector<ParameterPtr> BatchNorm::parameters() const { return those_made(gain_, bias_); }
@@ -46,20 +51,25 @@ std::vector<StatePtr> BatchNorm::states() const {
 }
 
 void BatchNorm::make(Pass& pass, int64_t channels) {
-  gain_ = make_parameter(pass, "gain", {channels}, init::ones(), false);
+  if (options_.gain) gain_ = make_parameter(pass, "gain", {channels}, init::ones(), false);
   bias_ = make_parameter(pass, "bias", {channels}, init::zeros(), false);
+  bias_->rate = options_.bias_rate;
   mean_ = make_state(pass, "mean", Array::full({DType::f32, {channels}}, 0));
   variance_ = make_state(pass, "variance", Array::full({DType::f32, {channels}}, 1));
 }
 
 Tensor BatchNorm::forward(Pass& pass, Tensor x) {
-  check_channels(pass, *this, x, gain_, at_);
-  if (!gain_) make(pass, x.shape().back());
+  check_channels(pass, *this, x, bias_, at_);
+  if (!bias_) make(pass, x.shape().back());
   return pass.training() ? by_batch(pass, x) : by_states(pass, x);
 }
 
+Tensor BatchNorm::gain(Pass& pass, Tensor x) const {
+  return gain_ ? pass.parameter(gain_) : broadcast(constant_like(x, 1), Shape{x.shape().back()});
+}
+
 Tensor BatchNorm::by_batch(Pass& pass, Tensor x) {
-  const Tensors out = batch_norm(x, pass.parameter(gain_), pass.parameter(bias_), options_.epsilon, at_);
+  const Tensors out = batch_norm(x, gain(pass, x), pass.parameter(bias_), options_.epsilon, at_);
   const auto values = static_cast<double>(x.shape().elements() / x.shape().back());
   const double unbiased = values > 1 ? values / (values - 1) : 1, m = options_.momentum;
   pass.assign(mean_, pass.read(mean_) * (1 - m) + out[1] * m);
@@ -68,7 +78,8 @@ Tensor BatchNorm::by_batch(Pass& pass, Tensor x) {
 }
 
 Tensor BatchNorm::by_states(Pass& pass, Tensor x) {
-  const Tensor scale = 1 / sqrt(pass.read(variance_) + options_.epsilon, at_) * pass.parameter(gain_);
+  Tensor scale = 1 / sqrt(pass.read(variance_) + options_.epsilon, at_);
+  if (gain_) scale = scale * pass.parameter(gain_);
   const Tensor shift = pass.parameter(bias_) - pass.read(mean_) * scale;
   return add({mul({x, at_}, {scale, at_}), at_}, {shift, at_});
 }
@@ -84,7 +95,7 @@ GroupNorm::GroupNorm(Instances, double epsilon, Site at) : groups_(each_channel)
 std::vector<ParameterPtr> GroupNorm::parameters() const { return those_made(gain_, bias_); }
 
 Tensor GroupNorm::forward(Pass& pass, Tensor x) {
-  check_channels(pass, *this, x, gain_, at_);
+  check_channels(pass, *this, x, bias_, at_);
   const int64_t channels = x.shape().back(), groups = groups_ == each_channel ? channels : groups_;
   if (groups == 0 || channels % groups != 0)
     fail(at_,

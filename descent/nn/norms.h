@@ -8,24 +8,27 @@ namespace descent::nn {
 struct BatchNormOptions {
   double epsilon = 1e-5;
   double momentum = 0.1;  // how much of the batch's mean and variance goes into the running ones, a step
+  bool gain = true;       // whether there is one to learn
+  double bias_rate = 1;   // times the learning rate, for the bias
 };
 
 // Ioffe and Szegedy, "Batch normalization", 2015. While training, each channel (the last axis) gets mean 0 and variance
-// 1 over the batch, then a learnt gain and bias, PATH.gain and PATH.bias; the batch's mean and variance (of the
-// population it is drawn from: divided by one less than the number of values) move the states PATH.mean and
+// 1 over the batch, then a learnt gain (if wanted) and bias, PATH.gain and PATH.bias; the batch's mean and variance (of
+// the population it is drawn from: divided by one less than the number of values) move the states PATH.mean and
 // PATH.variance, by which everything else is normalised.
 class BatchNorm : public Module {
  public:
   explicit BatchNorm(BatchNormOptions options = {}, Site at = Site::here());
   Tensor forward(Pass& pass, Tensor x) override;
-  std::string describe() const override { return "BatchNorm"; }
-  std::string formula() const override { return "g norm(x) + b"; }
+  std::string describe() const override { return options_.gain ? "BatchNorm" : "BatchNorm, no gain"; }
+  std::string formula() const override { return options_.gain ? "g norm(x) + b" : "norm(x) + b"; }
   std::vector<ParameterPtr> parameters() const override;
   std::vector<StatePtr> states() const override;
   std::string_view suited_initializer() const override { return "he_normal"; }
 
  private:
   void make(Pass& pass, int64_t channels);
+  Tensor gain(Pass& pass, Tensor x) const;  // [channels]
   Tensor by_batch(Pass& pass, Tensor x);
   Tensor by_states(Pass& pass, Tensor x);
 
@@ -41,7 +44,9 @@ class GroupNorm : public Module {
  public:
   explicit GroupNorm(int64_t groups = 32, double epsilon = 1e-5, Site at = Site::here());
   Tensor forward(Pass& pass, Tensor x) override;
-  std::string describe() const override { return groups_ == each_channel ? "InstanceNorm" : text("GroupNorm ", groups_); }
+  std::string describe() const override {
+    return groups_ == each_channel ? "InstanceNorm" : text("GroupNorm ", groups_);
+  }
   std::string formula() const override { return "g norm(x) + b"; }
   std::vector<ParameterPtr> parameters() const override;
   std::string_view suited_initializer() const override { return "he_normal"; }

@@ -60,7 +60,7 @@ class Pass {
   // wrong. trace_layer() keeps this list.
   struct TracedLayer {
     std::string path;
-    const Module* module;
+    Module* module;
     Tensor input, output;
   };
   std::vector<TracedLayer>& layers() { return layers_; }

@@ -40,8 +40,10 @@ using StatePtr = std::shared_ptr<State>;
 // A state that gradient descent moves.
 struct Parameter : State {
   using State::State;
-  bool decays = true;     // weight decay and L1/L2 apply (weights, not biases and gains)
+  bool decays = true;  // weight decay and L1/L2 apply (weights, not biases and gains)
   bool trainable = true;
+  double rate = 1;     // times the optimiser's learning rate; what weight decay takes away in a step stays the same
+  int64_t epochs = 0;  // a trainer trains it in the first so many epochs only; 0: in all
 };
 
 using ParameterPtr = std::shared_ptr<Parameter>;

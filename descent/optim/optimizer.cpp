@@ -2,6 +2,7 @@
 
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
+#include "descent/ops/mul.h"
 
 namespace descent::optim {
 
@@ -66,8 +67,10 @@ Tensor Optimizer::update(nn::Pass& pass, const nn::ParameterPtr& parameter, Tens
   const std::vector<nn::StatePtr>& kept = core_->moments_of(parameter);
   Tensors moments;
   for (const nn::StatePtr& moment : kept) moments.push_back(pass.read(moment));
+  Tensor rate = pass.read(core_->rate);
+  if (parameter->rate != 1) rate = rate * parameter->rate;
   const Tensors updated = core_->rule.update(
-      {pass.read(parameter), gradient, moments, pass.read(core_->rate), cast(step, DType::f32), parameter->decays});
+      {pass.read(parameter), gradient, moments, rate, cast(step, DType::f32), parameter->decays, parameter->rate});
   pass.assign(parameter, updated[0]);
   for (size_t i = 0; i < kept.size(); ++i) pass.assign(kept[i], updated[i + 1]);
   return updated[0];
@@ -88,11 +91,14 @@ std::span<const nn::Kind<Optimizer>> optimizer_kinds() {
        {rate(0.01),
         {"momentum", 0.0, "what stays of the last step"},
         {"nesterov", false, "whether to look ahead"},
-        decay(0)},
+        decay(0),
+        {"decoupled", false,
+         "the rate and the decay count what momentum adds, and the decay is no multiple of the rate"},
+        {"decay_all", false, "whether biases and gains are pulled to 0, too"}},
        [](const Settings& s) {
-         return Optimizer(
-             SGD{s.number("learning_rate"), s.number("momentum"), s.flag("nesterov"), s.number("weight_decay")},
-             "optimizer", s.at("learning_rate"));
+         return Optimizer(SGD{s.number("learning_rate"), s.number("momentum"), s.flag("nesterov"),
+                              s.number("weight_decay"), s.flag("decoupled"), s.flag("decay_all")},
+                          "optimizer", s.at("learning_rate"));
        }},
       {"adam",
        "steps scaled by the gradients' moments",

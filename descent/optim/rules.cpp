@@ -3,6 +3,7 @@
 #include "descent/ops/adagrad_update.h"
 #include "descent/ops/adam_update.h"
 #include "descent/ops/momentum_update.h"
+#include "descent/ops/mul.h"
 #include "descent/ops/rmsprop_update.h"
 #include "descent/ops/sgd_update.h"
 
@@ -15,7 +16,10 @@ constexpr std::string_view adam_moments[] = {"first_moment", "second_moment"};
 constexpr std::string_view mean_square[] = {"mean_square"};
 constexpr std::string_view sum_of_squares[] = {"sum_of_squares"};
 
-double decay_for(const UpdateArgs& args, double weight_decay) { return args.decays ? weight_decay : 0; }
+// What the rate multiplies is smaller as the rate is larger.
+double decay_for(const UpdateArgs& args, double weight_decay) {
+  return args.decays ? weight_decay / args.rate_factor : 0;
+}
 
 Tensors adam(const UpdateArgs& args, const AdamOptions& options) {
   return adam_update(args.weight, args.gradient, args.moments[0], args.moments[1], args.rate, args.step, options);
@@ -28,9 +32,16 @@ std::span<const std::string_view> SGD::moments() const {
 }
 
 Tensors SGD::update(const UpdateArgs& args) const {
-  const double pull = decay_for(args, weight_decay);
-  if (momentum == 0) return {sgd_update(args.weight, args.gradient, args.rate, pull)};
-  return momentum_update(args.weight, args.gradient, args.moments[0], args.rate, {momentum, nesterov, pull});
+  UpdateArgs own = args;
+  own.decays = args.decays || decay_all;
+  double pull = decay_for(own, weight_decay);
+  Tensor rate = args.rate;
+  if (decoupled) {
+    pull = learning_rate > 0 ? pull / learning_rate : 0;
+    if (momentum != 0) rate = rate * (1 - momentum);
+  }
+  if (momentum == 0) return {sgd_update(args.weight, args.gradient, rate, pull)};
+  return momentum_update(args.weight, args.gradient, args.moments[0], rate, {momentum, nesterov, pull});
 }
 
 std::span<const std::string_view> Adam::moments() const { return adam_moments; }

@@ -104,6 +104,18 @@ Schedule one_cycle(int64_t total, OneCycle options) {
           }};
 }
 
+Schedule triangle(int64_t total, Triangle options) {
+  positive(total, "triangle");
+  const double start = nonnegative(options.start, "triangle's start"),
+               last = nonnegative(options.last, "triangle's last");
+  const auto all = static_cast<double>(total), peak = std::clamp(options.rising, 0.0, 1.0) * all;
+  return {text("from ", start, " up to 1 and down to ", last, " over ", total, " steps"), [=](int64_t step) {
+            const double place = std::min(static_cast<double>(step), all);
+            if (place < peak) return start + (1 - start) * place / peak;
+            return all > peak ? 1 + (last - 1) * (place - peak) / (all - peak) : 1;
+          }};
+}
+
 namespace {
 
 class WarmUp : public Schedule::Rule {
@@ -217,6 +229,11 @@ std::vector<nn::Kind<ScheduleMaker>> make_table() {
           [](const Settings& s, const RunLength& run) {
             return schedule::one_cycle(run.total_steps,
                                        {s.number("rising"), s.number("start_divisor"), s.number("final_divisor")});
+          }),
+      row("triangle", "in straight lines up to the base rate and down",
+          {{"rising", 0.3, "the part of the steps that rises"}, {"start", 0.0, "the factor at the start"}, last},
+          [](const Settings& s, const RunLength& run) {
+            return schedule::triangle(run.total_steps, {s.number("rising"), s.number("start"), s.number("last")});
           }),
       row("on_plateau", "times a factor when validations bring no progress",
           {factor,

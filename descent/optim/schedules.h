@@ -70,6 +70,13 @@ struct OneCycle {
 };
 Schedule one_cycle(int64_t total, OneCycle options = {});
 
+// In straight lines from `start` up to 1 over the first part of `total` steps, then down to `last` at their end.
+struct Triangle {
+  double rising = 0.3;  // the part of the steps
+  double start = 0, last = 0;
+};
+Schedule triangle(int64_t total, Triangle options = {});
+
 // The first `steps` steps in equal increases up to where `then` begins; after them `then`, from its own step 0.
 Schedule warm_up(int64_t steps, Schedule then);
 

@@ -38,7 +38,9 @@ void CompiledStep::bind(int slot, const Array& array) {
 void CompiledStep::refresh_carried(const std::string& source) {
   for (const CarriedInput& carry : carried_) {
     if (carry.source != source || by_name_.find(source) == by_name_.end()) continue;
-    bind(static_cast<int>(by_name_.at(carry.name)), arrays_[by_name_.at(source)].cast(carry.dtype));
+    const Array& from = arrays_[by_name_.at(source)];
+    Array& to = arrays_[by_name_.at(carry.name)];  // in place: nothing is allocated between steps
+    for (int64_t i = 0; i < to.elements(); ++i) to.set(i, from.at(i));
   }
 }
 

@@ -23,6 +23,7 @@ struct Choice {
   int64_t convolutions = 1;     // in each stage
   double dropout = 0;
   int64_t batch = 0, epochs = 0;
+  bool keep_best = true;
 };
 
 // Small pictures stay as they are. Of photos 64 pixels tell most things; a few hundred more can be looked at closer in
@@ -61,12 +62,13 @@ Choice choose(const ImageSet& set, bool convolutions) {
   out.dropout = set.images < 2000 ? 0.4 : 0.2;
   out.batch = std::clamp<int64_t>(power_of_two(images / 50), 8, 256);
   out.epochs = epochs_for(set.images);
+  out.keep_best = set.images >= 2000;
   return out;
 }
 
 std::string convolution(int64_t features) {
   return fmt::format(
-      "  {{ kind = \"conv\", features = {}, kernel = 3, stride = 1, padding = 1 }},\n"
+      "  {{ kind = \"conv\", features = {}, kernel = 3, bias = false }},\n"
       "  {{ kind = \"batch_norm\" }},\n  {{ kind = \"relu\" }},\n",
       features);
 }
@@ -77,7 +79,7 @@ std::string layers_for(const Choice& choice, bool convolutions) {
   for (const int64_t width : choice.widths) {
     if (convolutions) {
       for (int64_t i = 0; i < choice.convolutions; ++i) out += convolution(width);
-      out += "  { kind = \"max_pool\", kernel = 2, stride = 2 },\n";
+      out += "  { kind = \"max_pool\" },\n";
     } else {
       out += fmt::format(
           "  {{ kind = \"linear\", features = {} }},\n  {{ kind = \"relu\" }},\n"
@@ -137,8 +139,11 @@ std::string explanation(const ImageSet& set, const Choice& choice, bool convolut
   out += net_text(set, choice, convolutions) + ". ";
   out += set.grey
              ? "Grey images may be signs, which have a right and a left, so they are bent a little but not mirrored. "
-             : "Photos are mirrored, moved and given holes, anew in each epoch. ";
+             : "Photos are mirrored, moved and given holes, anew in each epoch; a test image is judged with its mirror "
+               "image. ";
   out += fmt::format("{} epochs look at about {} images. ", choice.epochs, choice.epochs * set.images);
+  out += choice.keep_best ? "The epoch that the validation images like best is kept. "
+                          : "The last epoch is kept, since so few validation images cannot tell which is the best. ";
   out += set.divided ? "The test part is the folder's own."
                      : "Which images are kept for the test is told by a hash of their content.";
   return commented(out);
@@ -177,12 +182,13 @@ std::string recipe_for_images(const ImageSet& set, bool convolutions) {
       "[optimizer]\nkind = \"adamw\"\nlearning_rate = {rate}\nweight_decay = 0.05\n\n"
       "[schedule]\nkind = \"cosine\"\nwarm_up = 1\n\n"
       "[augment]\n{augment}\n"
-      "[train]\nepochs = {epochs}\nbatch_size = {batch}\nmonitor = \"accuracy\"\n",
+      "[train]\nepochs = {epochs}\nbatch_size = {batch}\nmonitor = \"accuracy\"\nkeep_best = {keep}\n{views}",
       fmt::arg("about", explanation(set, choice, convolutions)), fmt::arg("layers", layers_for(choice, convolutions)),
       fmt::arg("classes", set.classes), fmt::arg("path", toml_string(set.path)), fmt::arg("side", choice.side),
       fmt::arg("channels", set.grey ? 1 : 3), fmt::arg("smoothing", set.classes > 2 ? 0.1 : 0.0),
       fmt::arg("rate", convolutions ? 0.003 : 0.001), fmt::arg("augment", augmentation_for(set, choice)),
-      fmt::arg("epochs", choice.epochs), fmt::arg("batch", choice.batch));
+      fmt::arg("epochs", choice.epochs), fmt::arg("batch", choice.batch), fmt::arg("keep", choice.keep_best),
+      fmt::arg("views", set.grey ? "" : "\n[evaluate]\nflip = true\n"));
 }
 
 }  // namespace descent::tasks

@@ -70,6 +70,9 @@ const std::vector<Setting>& train_settings() {
       {{"l1", 0.0, "penalty on the sum of the weights' sizes"}},
       {{"l2", 0.0, "penalty on half the sum of the weights' squares"}},
       {{"average", 0.0, "decay of a moving average of the weights, which is then judged and kept; 0: none"}, 0, 1},
+      {{"lookahead", int64_t{0}, "steps between two returns of the weights towards slow ones that follow; 0: none"}},
+      {{"lookahead_keep", 0.5, "the part of the slow weights that stays at each, at the run's end"}, 0, 1, true},
+      {{"lookahead_power", 0.0, "of the part of the run that is done, times that; 0: the same all along"}, 0, 100},
       {{"top_k", int64_t{0}, "also how often the label is among the k best; 0: not"}},
       {{"record_every", int64_t{100}, "steps between two records of the layers' gradients; 0: none"}},
       {{"checkpoint_seconds", 30.0, "at most this long between two checkpoints"}}};
@@ -100,16 +103,26 @@ const std::vector<Setting>& augment_settings() {
   return all;
 }
 
+const std::vector<Setting>& evaluate_settings() {
+  static const std::vector<Setting> all{
+      {{"flip", false, "judge images by the mean of what the net says of each and of its mirror image"}},
+      {{"shift", int64_t{0}, "also of each moved by so many pixels, four ways"}, 0, 1001}};
+  return all;
+}
+
 // A section of a recipe. Without settings of its own it is one kind of a table.
 struct Section {
   std::string_view name;
   Settings Recipe::*field;
   const std::vector<Setting>& (*settings)();
 };
-constexpr Section sections[] = {
-    {"data", &Recipe::data, data_settings},     {"loss", &Recipe::loss, nullptr},
-    {"optimizer", &Recipe::optimizer, nullptr}, {"schedule", &Recipe::schedule, nullptr},
-    {"train", &Recipe::train, train_settings},  {"augment", &Recipe::augment, augment_settings}};
+constexpr Section sections[] = {{"data", &Recipe::data, data_settings},
+                                {"loss", &Recipe::loss, nullptr},
+                                {"optimizer", &Recipe::optimizer, nullptr},
+                                {"schedule", &Recipe::schedule, nullptr},
+                                {"train", &Recipe::train, train_settings},
+                                {"augment", &Recipe::augment, augment_settings},
+                                {"evaluate", &Recipe::evaluate, evaluate_settings}};
 
 std::vector<SettingRule> rules_of(const std::vector<Setting>& settings) {
   std::vector<SettingRule> rules;
@@ -339,6 +352,8 @@ train::FitOptions Recipe::fit_options() const {
   out.regularization = {train.number("l1"), train.number("l2")};
   out.clip = {train.number("clip_value"), train.number("clip_norm")};
   out.average = train.number("average");
+  if (const int64_t every = train.integer("lookahead"); every > 0)
+    out.lookahead = {.every = every, .keep = train.number("lookahead_keep"), .power = train.number("lookahead_power")};
   out.monitor = train.word("monitor");
   out.patience = train.integer("patience");
   out.keep_best = train.flag("keep_best");
@@ -441,8 +456,9 @@ std::string first_difference(const Recipe& run, const Recipe& now) {
 
 std::span<const RecipeSection> recipe_sections() {
   static const std::vector<SettingRule> data = rules_of(data_settings()), train = rules_of(train_settings()),
-                                        augment = rules_of(augment_settings());
-  static const RecipeSection all[] = {{"data", data}, {"train", train}, {"augment", augment}};
+                                        augment = rules_of(augment_settings()),
+                                        evaluate = rules_of(evaluate_settings());
+  static const RecipeSection all[] = {{"data", data}, {"train", train}, {"augment", augment}, {"evaluate", evaluate}};
   return all;
 }
 

@@ -8,6 +8,7 @@
 //   [schedule]   kind = "cosine"
 //   [train]      epochs = 10, batch_size = 128, seed = 0 ...
 //   [augment]    shift = 2 ...
+//   [evaluate]   flip = true ...
 #pragma once
 
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include "descent/nn/sequential.h"
 #include "descent/optim/optimizer.h"
 #include "descent/optim/schedules.h"
+#include "descent/train/test_time.h"
 #include "descent/train/trainer.h"
 
 namespace descent::tasks {
@@ -28,9 +30,9 @@ struct Recipe {
   std::filesystem::path base;  // the folder that relative paths of data count from
   std::string text;            // TOML, with the overrides in it: what a run keeps
   std::string task;
-  nn::Settings data, loss, optimizer, schedule, train, augment;  // the middle three still have their `kind`
-  std::vector<nn::Settings> layers;  // or, where it is empty:
-  nn::Settings ready;                // a ready net by its `kind`
+  nn::Settings data, loss, optimizer, schedule, train, augment, evaluate;  // loss to schedule still have their `kind`
+  std::vector<nn::Settings> layers;                                        // or, where it is empty:
+  nn::Settings ready;                                                      // a ready net by its `kind`
 
   nn::Sequential net() const;  // made anew at each call
   nn::Loss make_loss() const;
@@ -38,6 +40,9 @@ struct Recipe {
 
   // What [train], [schedule] and [augment] say; without data, directory and progress.
   train::FitOptions fit_options() const;
+
+  // How the test part is judged at a run's end, and by `descent evaluate`.
+  train::TestTimeViews views() const { return {evaluate.flag("flip"), evaluate.integer("shift")}; }
 
   nn::Precision precision() const;
   uint64_t seed() const { return static_cast<uint64_t>(train.integer("seed")); }
@@ -55,7 +60,8 @@ Recipe parse_recipe(const std::string& text, const std::filesystem::path& path,
 // and 64 now"; "" if they say the same.
 std::string first_difference(const Recipe& run, const Recipe& now);
 
-// The sections whose settings are not those of a kind (data, train, augment), with their rules: for documentation.
+// The sections whose settings are not those of a kind (data, train, augment, evaluate), with their rules: for
+// documentation.
 struct RecipeSection {
   std::string_view name;
   std::span<const nn::SettingRule> rules;

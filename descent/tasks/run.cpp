@@ -82,6 +82,13 @@ train::Evaluation judge(train::Evaluator& evaluator, const data::Dataset& part) 
   return part.size() > 0 && part.targets ? evaluator(part) : train::Evaluation{};
 }
 
+train::Evaluation judge_test(const Experiment& experiment, train::Evaluator& evaluator) {
+  const data::Dataset& part = experiment.splits.test;
+  const train::TestTimeViews views = experiment.recipe.views();
+  if (views.count() == 1 || part.size() == 0 || !part.targets) return judge(evaluator, part);
+  return train::evaluate(*experiment.net, experiment.loss, part, views, experiment.evaluate_options());
+}
+
 void write_results(const RunResult& result, const nn::Module& net) {
   io::save_safetensors(result.directory / "weights.safetensors",
                        {train::weights_of(net), {{"weights_sha256", result.report.weights_sha256}}});
@@ -105,7 +112,7 @@ RunResult train_run(const Recipe& recipe, const RunOptions& options) {
   train::Evaluator evaluator(*experiment.net, experiment.loss, experiment.evaluate_options());
   result.train = judge(evaluator, training_rows(experiment.splits.train)).figures;
   result.validation = judge(evaluator, experiment.splits.validation).figures;
-  const train::Evaluation test = judge(evaluator, experiment.splits.test);
+  const train::Evaluation test = judge_test(experiment, evaluator);
   result.test = test.figures;
   result.confusion = test.confusion;
   result.classes = experiment.preprocess.classes;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "descent/base/text.h"
+#include "descent/nn/from_examples.h"
 #include "descent/train/interrupt.h"
 #include "descent/train/value.h"
 
@@ -105,6 +106,7 @@ Fit::Fit(nn::Module& net, const nn::Loss& loss, optim::Optimizer optimizer, cons
 Report Fit::run() {
   const InterruptGuard guard(options_.catch_signals);
   if (options_.resume) resume();
+  show_examples();
   while (!done() && report_.outcome != Outcome::interrupted) {
     train_epoch();
     if (report_.outcome != Outcome::interrupted) finish_epoch();
@@ -113,8 +115,21 @@ Report Fit::run() {
   return std::move(report_);
 }
 
+// Layers whose weights come from the data see some of the training rows, spread evenly.
+void Fit::show_examples() {
+  if (!nn::wants_examples(net_)) return;
+  const data::Dataset& training = batches_.data();
+  constexpr int64_t most_rows = 5000, most_elements = int64_t{1} << 24;
+  const int64_t elements = std::max<int64_t>(1, training.row_type().shape.elements());
+  const int64_t count = std::min({most_rows, training.size(), std::max<int64_t>(1, most_elements / elements)});
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < count; ++i) rows.push_back(i * training.size() / count);
+  nn::initialise_from_examples(net_, training.select(rows).read_inputs(0, count), options_.seed);
+}
+
 void Fit::train_epoch() {
   if (at_.batch == 0) tally_ = {};
+  step_.begin_epoch(at_.epoch);
   batches_.start(static_cast<uint64_t>(at_.epoch), at_.batch);
   Clock::time_point begin = Clock::now();
   while (const data::Batch* batch = batches_.next()) {
@@ -160,7 +175,12 @@ bool Fit::is_recorded(int64_t step) const {
 
 StepResult Fit::do_step(const data::Batch& batch, bool replayed) {
   step_.optimizer().set_learning_rate(step_.optimizer().base_learning_rate() * schedule_(at_.step));
-  if (!is_recorded(at_.step)) return step_.run(batch);
+  const StepResult result = is_recorded(at_.step) ? do_recorded_step(batch, replayed) : step_.run(batch);
+  if (step_.lookahead() != nullptr) step_.lookahead()->after_step(at_.step + 1, steps_in_all());
+  return result;
+}
+
+StepResult Fit::do_recorded_step(const data::Batch& batch, bool replayed) {
   const StepRecord record = step_.run_recorded(batch);
   if (!replayed) write_record(record);
   return record.result;

@@ -33,12 +33,15 @@ class Fit {
   using Clock = std::chrono::steady_clock;
 
   // fit.cpp: the loop
+  void show_examples();
   void train_epoch();
   void finish_epoch();
   Figures validate(int64_t epoch, bool& best);
   void keep_as_best(const Figures& figures, int64_t epoch);
   void finish();
   StepResult do_step(const data::Batch& batch, bool replayed);
+  StepResult do_recorded_step(const data::Batch& batch, bool replayed);
+  int64_t steps_in_all() const { return options_.epochs * batches_.batches_per_epoch(); }
   void check_labels() const;
   bool is_recorded(int64_t step) const;
   void write_record(const StepRecord& record);

@@ -28,6 +28,10 @@ Figures finite(Figures figures) {
   return figures;
 }
 
+Json lookahead_json(const std::optional<optim::LookaheadOptions>& options) {
+  return options ? Json{options->every, options->keep, options->power} : Json();
+}
+
 // What must be the same for the numbers to be the same; a run is not resumed with other settings.
 Json settings_of(const FitOptions& options, const data::Batches& batches, const TrainingStep& step) {
   return {{"epochs", options.epochs},
@@ -38,6 +42,7 @@ Json settings_of(const FitOptions& options, const data::Batches& batches, const 
           {"validation_rows", options.validation.size()},
           {"drop_last", options.drop_last},
           {"average", options.average},
+          {"lookahead", lookahead_json(options.lookahead)},
           {"record_every", options.record_every},
           {"precision", nn::use_bf16(options.precision) ? "bf16" : "f32"},
           {"optimizer", step.optimizer_name()}};
@@ -105,6 +110,7 @@ void Fit::resume() {
   }
   for (const std::string& reason : loaded->passed_over) note(text("passed over: ", reason));
   batches_.start(0);
+  step_.begin_epoch(0);
   step_.prepare(*batches_.next());  // makes the states that are to be filled
   fill_states(step_.states(), loaded->checkpoint.tensors, loaded->path.string());
   restore_manifest(loaded->checkpoint.manifest, loaded->path.string());

@@ -33,6 +33,7 @@ TrainingStep::TrainingStep(nn::Module& net, nn::Loss loss, optim::Optimizer opti
       recorded_([this](nn::Pass& pass, std::span<const Tensor> in) { return trace(pass, in, true); },
                 function_options()) {
   if (options.average > 0) average_.emplace(options.average);
+  if (options.lookahead) lookahead_.emplace(*options.lookahead);
 }
 
 bool TrainingStep::counts_correct(const Type& target_row) const {
@@ -81,6 +82,20 @@ void TrainingStep::record_dead_units(nn::Pass& pass, Tensors& results) {
 void TrainingStep::prepare(const data::Batch& batch) {
   const Type types[] = {batch.inputs.type(), batch.targets.type()};
   plain_.prepare(types);
+  if (lookahead_) lookahead_->follow(nn::all_states(net_));
+}
+
+void TrainingStep::begin_epoch(int64_t epoch) {
+  bool changed = false;
+  for (const nn::ParameterPtr& parameter : nn::all_parameters(net_)) {
+    if (parameter->epochs == 0) continue;
+    const bool trained = epoch < parameter->epochs;
+    changed = changed || parameter->trainable != trained;
+    parameter->trainable = trained;
+  }
+  if (!changed) return;
+  plain_.clear();
+  recorded_.clear();
 }
 
 nn::Function::Traced TrainingStep::traced(const Type& inputs, const Type& targets) const {
@@ -117,6 +132,7 @@ std::vector<nn::StatePtr> TrainingStep::states() const {
   const auto append = [&](const std::vector<nn::StatePtr>& more) { out.insert(out.end(), more.begin(), more.end()); };
   append(optimizer_.states());
   if (average_) append(average_->states());
+  if (lookahead_) append(lookahead_->states());
   append({random_.key, random_.counter});
   return out;
 }

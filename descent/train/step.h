@@ -11,6 +11,7 @@
 #include "descent/nn/losses.h"
 #include "descent/nn/module.h"
 #include "descent/optim/average.h"
+#include "descent/optim/lookahead.h"
 #include "descent/optim/minimize.h"
 
 namespace descent::train {
@@ -20,7 +21,8 @@ struct StepOptions {
   uint64_t seed = 0;  // of initial values, dropout and the like
   optim::Regularization regularization = {};
   optim::Clip clip = {};
-  double average = 0;    // decay of the moving average of weights; 0: none
+  double average = 0;  // decay of the moving average of weights; 0: none
+  std::optional<optim::LookaheadOptions> lookahead = {};
   bool profile = false;  // time each kernel
 };
 
@@ -66,6 +68,9 @@ class TrainingStep {
   // The shape of the net's outputs for the batch last prepared.
   const Shape& outputs() const { return outputs_; }
 
+  // Sets which parameters are trained in this epoch (see Parameter::epochs); compiles anew where that has changed.
+  void begin_epoch(int64_t epoch);
+
   // Updates the weights. Allocates nothing once batches of this shape were seen.
   StepResult run(const data::Batch& batch);
 
@@ -76,6 +81,7 @@ class TrainingStep {
   const std::string& optimizer_name() const { return optimizer_.name(); }
   double learning_rate() const { return optimizer_.learning_rate(); }
   optim::ExponentialMovingAverage* average() { return average_ ? &*average_ : nullptr; }
+  optim::Lookahead* lookahead() { return lookahead_ ? &*lookahead_ : nullptr; }
   nn::Module& net() { return net_; }
   const nn::Loss& loss() const { return loss_; }
   const StepOptions& options() const { return options_; }
@@ -84,7 +90,8 @@ class TrainingStep {
   // Of each kernel of run(), with the option `profile`.
   std::vector<Executable::StepTime> step_times() const { return plain_.step_times(); }
 
-  // Everything that a step reads and writes: the net's states, the optimiser's, the average's, the random numbers'.
+  // Everything that a step reads and writes: the net's states, the optimiser's, the average's, the random numbers';
+  // and what lookahead keeps.
   std::vector<nn::StatePtr> states() const;
 
  private:
@@ -104,6 +111,7 @@ class TrainingStep {
   StepOptions options_;
   nn::RandomStates random_;
   std::optional<optim::ExponentialMovingAverage> average_;
+  std::optional<optim::Lookahead> lookahead_;
   nn::Function plain_, recorded_;
   Shape outputs_;
   std::vector<std::string> parameter_names_, unit_names_;  // of the recorded results

@@ -17,7 +17,8 @@ StepOptions step_options_of(const FitOptions& options) {
           .seed = options.seed,
           .regularization = options.regularization,
           .clip = options.clip,
-          .average = options.average};
+          .average = options.average,
+          .lookahead = options.lookahead};
 }
 
 Report Trainer::fit(const data::Dataset& training, const FitOptions& options) {

@@ -28,6 +28,7 @@ struct FitOptions {
   optim::Regularization regularization = {};
   optim::Clip clip = {};
   double average = 0;  // decay of a moving average of the weights, which is then what is judged and kept; 0: none
+  std::optional<optim::LookaheadOptions> lookahead = {};
 
   std::string monitor = {};  // the validation's figure that tells the best epoch; by default the loss's metric
   int64_t patience = 0;      // epochs without a new best before the run stops; 0: never

@@ -53,7 +53,7 @@ TEST_F(Shown, TheQuickstart) {
   const std::string shown = content(folder_ / "shown");
   EXPECT_TRUE(has(shown, "t10k-images-idx3-ubyte:3:  ")) << shown;
   EXPECT_TRUE(has(shown, "rows: what it is; columns: what it was taken for")) << shown;
-  for (const std::string& name : all_matches(rest, "recipes/[a-z-]+\\.toml")) EXPECT_TRUE(fs::exists(source / name));
+  for (const std::string& name : all_matches(rest, "recipes/[a-z0-9-]+\\.toml")) EXPECT_TRUE(fs::exists(source / name));
 }
 
 TEST_F(Shown, TheSessionInTheReadme) {

@@ -3,6 +3,8 @@
 
 #include "../unit/step_reference.h"
 #include "descent/io/net.h"
+#include "descent/nn/pooling.h"
+#include "descent/nn/whitening.h"
 #include "training.h"
 
 namespace descent::train {
@@ -169,6 +171,41 @@ TEST(Fit, AveragesAreJudgedAndKept) {
   const Report without =
       other.fit(data, quiet({.epochs = 3, .batch_size = 16, .validation = data, .keep_best = false}));
   EXPECT_NE(report.weights_sha256, without.weights_sha256);
+}
+
+// Slow weights that keep all of themselves never move, and the run ends with them.
+TEST(Fit, LooksAhead) {
+  nn::Sequential net = small_net(), untrained = small_net();
+  Trainer trainer(net, nn::cross_entropy, optim::AdamW{.learning_rate = 0.1});
+  FitOptions options{.epochs = 3, .batch_size = 32, .seed = 4, .progress = nullptr};
+  options.lookahead = {.every = 2, .keep = 1};
+  trainer.fit(circle(96), options);
+  nn::make_parameters(untrained, {DType::f32, {1, 2}}, 4);
+  const auto weights = [](const nn::Sequential& of) { return io::weights_sha256(weights_of(of)); };
+  EXPECT_EQ(weights(net), weights(untrained));
+  options.lookahead->keep = 0.5;
+  trainer.fit(circle(96), options);
+  EXPECT_NE(weights(net), weights(untrained));
+}
+
+TEST(Fit, LayersSeeExamplesAndSomeParametersAreTrainedInTheFirstEpochsOnly) {
+  const data::Dataset data = sides(64);
+  const data::Normalizer pixels = data::Normalizer::fit(data.inputs);
+  const auto first = std::make_shared<nn::WhitenPatches>(nn::WhitenOptions{.bias_epochs = 2});
+  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift}, nn::Layer(nn::ModulePtr(first)), nn::ReLU{},
+                     nn::GlobalAveragePool{}, nn::Linear{2}};
+  std::vector<std::vector<double>> biases;  // before each epoch but the first
+  const auto look = [&](int64_t step) {
+    EXPECT_FALSE(first->wants_examples());
+    if (step > 0 && step % 4 == 0) biases.push_back(first->parameters()[0]->array().to_doubles());
+  };
+  Trainer trainer(net, nn::cross_entropy, optim::SGD{.learning_rate = 0.1, .momentum = 0.9});
+  trainer.fit(data, {.epochs = 4, .batch_size = 16, .schedule = hooked(look), .progress = nullptr});
+  biases.push_back(first->parameters()[0]->array().to_doubles());
+  ASSERT_EQ(biases.size(), 4u);
+  EXPECT_NE(biases[0], biases[1]);
+  EXPECT_EQ(biases[1], biases[2]);
+  EXPECT_EQ(biases[1], biases[3]);
 }
 
 // --- numbers end ---

@@ -7,6 +7,10 @@
 #include <nlohmann/json.hpp>
 
 #include "descent/io/checkpoint.h"
+#include "descent/nn/conv.h"
+#include "descent/nn/norms.h"
+#include "descent/nn/pooling.h"
+#include "descent/nn/whitening.h"
 #include "training.h"
 
 namespace descent::train {
@@ -17,9 +21,10 @@ namespace fs = std::filesystem;
 // Everything that has a memory: dropout, moments, averages, a plateau schedule, early stopping, augmentation, the order
 // of the examples.
 struct Scene {
+  virtual ~Scene() = default;
   data::Dataset data = sides(70), validation = sides(40, 2);
 
-  FitOptions options(const fs::path& folder) const {
+  virtual FitOptions options(const fs::path& folder) const {
     FitOptions out{.epochs = 6,
                    .batch_size = 16,  // 5 steps an epoch, the last of 6 rows
                    .validation = validation,
@@ -33,7 +38,7 @@ struct Scene {
     return out;
   }
 
-  Report fit(const FitOptions& options) const {
+  virtual Report fit(const FitOptions& options) const {
     const data::Normalizer normalizer = data::Normalizer::fit(data.inputs);
     nn::Sequential net{nn::Normalize{normalizer.scale, normalizer.shift},
                        nn::Flatten{},
@@ -42,6 +47,40 @@ struct Scene {
                        nn::Dropout{0.3},
                        nn::Linear{2}};
     Trainer trainer(net, nn::cross_entropy, optim::AdamW{.learning_rate = 0.02});
+    return trainer.fit(data, options);
+  }
+};
+
+// What convolutional nets bring: running means, weights from the data, a bias that is trained in the first epochs only,
+// slow weights, flips that alternate.
+struct ConvScene : Scene {
+  FitOptions options(const fs::path& folder) const override {
+    FitOptions out = Scene::options(folder);
+    out.lookahead = {.every = 4, .keep = 0.6, .power = 1};
+    out.augment = data::AugmentOptions{
+        .flip = data::Flip::alternating, .translate = 1, .padding = data::Padding::reflect, .cutout = 2};
+    return out;
+  }
+
+  Report fit(const FitOptions& options) const override {
+    const data::Normalizer normalizer = data::Normalizer::fit(data.inputs);
+    nn::Sequential net{nn::Normalize{normalizer.scale, normalizer.shift},
+                       nn::WhitenPatches{{.bias_epochs = 2}},
+                       nn::Activation("gelu"),
+                       nn::Conv{8, 3, {.bias = false, .init = nn::init::dirac()}},
+                       nn::MaxPool{2},
+                       nn::BatchNorm{{.momentum = 0.4, .gain = false, .bias_rate = 8}},
+                       nn::ReLU{},
+                       nn::GlobalAveragePool{},
+                       nn::Dropout{0.3},
+                       nn::Linear{2}};
+    Trainer trainer(net, nn::cross_entropy,
+                    optim::SGD{.learning_rate = 0.2,
+                               .momentum = 0.8,
+                               .nesterov = true,
+                               .weight_decay = 0.01,
+                               .decoupled = true,
+                               .decay_all = true});
     return trainer.fit(data, options);
   }
 };
@@ -83,8 +122,7 @@ std::vector<nlohmann::json> records_of(const fs::path& folder) {
   return out;
 }
 
-TEST_F(RunFolder, StoppedAnywhereItEndsTheSame) {
-  const Scene scene;
+void stop_anywhere(const Scene& scene, const fs::path& folder_) {
   const Report whole = scene.fit(stopping_after(scene.options(folder_ / "whole"), -1));
   EXPECT_EQ(whole.steps, 30);
   EXPECT_EQ(whole.outcome, Outcome::finished);
@@ -104,6 +142,9 @@ TEST_F(RunFolder, StoppedAnywhereItEndsTheSame) {
     EXPECT_EQ(records_of(run), records_of(folder_ / "whole")) << "stopped after " << stop;
   }
 }
+
+TEST_F(RunFolder, StoppedAnywhereItEndsTheSame) { stop_anywhere(Scene(), folder_); }
+TEST_F(RunFolder, StoppedAnywhereAConvolutionalNetEndsTheSame) { stop_anywhere(ConvScene(), folder_); }
 
 TEST_F(RunFolder, StoppedAgainAndAgain) {
   const Scene scene;
@@ -129,8 +170,7 @@ TEST_F(RunFolder, AFinishedRunStaysAsItIs) {
   EXPECT_EQ(again.steps, whole.steps);
 }
 
-TEST_F(RunFolder, SeedsAndThreads) {
-  const Scene scene;
+void seeds_and_threads(const Scene& scene) {
   const auto weights = [&](uint64_t seed, int data_threads) {
     FitOptions options = stopping_after(scene.options({}), -1);
     options.seed = seed;
@@ -141,6 +181,9 @@ TEST_F(RunFolder, SeedsAndThreads) {
   EXPECT_EQ(weights(1, 1), weights(1, 3));
   EXPECT_NE(weights(1, 1), weights(2, 1));
 }
+
+TEST(Runs, SeedsAndThreads) { seeds_and_threads(Scene()); }
+TEST(Runs, SeedsAndThreadsOfAConvolutionalNet) { seeds_and_threads(ConvScene()); }
 
 TEST_F(RunFolder, ADamagedLastCheckpointIsPassedOver) {
   const Scene scene;

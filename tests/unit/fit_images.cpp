@@ -16,6 +16,12 @@ int64_t count_of(const std::string& text, const std::string& part) {
   return count;
 }
 
+// A comment of several lines as one.
+std::string unwrapped(std::string text) {
+  for (size_t at; (at = text.find("\n# ")) != std::string::npos;) text.replace(at, 3, " ");
+  return text;
+}
+
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 const ImageSet few{"/data/my photos", 100, 3, 256, false, false};
@@ -27,17 +33,19 @@ TEST(FitImages, AHundredPhotosGetASmallNet) {
   EXPECT_TRUE(has(text, "height = 96\nwidth = 96\nchannels = 3\n")) << text;
   EXPECT_EQ(count_of(text, "kind = \"conv\""), 4) << text;
   EXPECT_TRUE(has(text,
-                  "{ kind = \"conv\", features = 16, kernel = 3, stride = 1, padding = 1 },\n"
+                  "{ kind = \"conv\", features = 16, kernel = 3, bias = false },\n"
                   "  { kind = \"batch_norm\" },\n  { kind = \"relu\" },\n"
-                  "  { kind = \"max_pool\", kernel = 2, stride = 2 },\n"));
+                  "  { kind = \"max_pool\" },\n"));
   EXPECT_TRUE(has(text,
                   "  { kind = \"global_average_pool\" },\n  { kind = \"dropout\", rate = 0.4 },\n"
                   "  { kind = \"linear\", features = 3 },\n]"));
   EXPECT_TRUE(has(text, "images = \"/data/my photos\"\n"));
   EXPECT_TRUE(has(text, "epochs = 120\nbatch_size = 8\n")) << text;
+  EXPECT_TRUE(has(text, "keep_best = false\n")) << "fifteen validation images tell little";
+  EXPECT_TRUE(parse_recipe(text, "run/recipe.toml").views().flip);
   EXPECT_TRUE(has(text, "flip = \"random\"")) << "photos have no right and left";
   EXPECT_TRUE(has(text, "from my photos: 100 colour images of 3 classes, about 256 or more pixels high"));
-  EXPECT_TRUE(has(text, "hash of their content"));
+  EXPECT_TRUE(has(unwrapped(text), "told by a hash of their content"));
 }
 
 TEST(FitImages, AHundredThousandGetAWiderAndDeeperOne) {
@@ -46,12 +54,14 @@ TEST(FitImages, AHundredThousandGetAWiderAndDeeperOne) {
   EXPECT_EQ(count_of(text, "kind = \"conv\""), 6) << "three stages of two";
   EXPECT_TRUE(has(text, "features = 256"));
   EXPECT_TRUE(has(text, "epochs = 12\nbatch_size = 256\n"));
+  EXPECT_TRUE(has(text, "keep_best = true\n"));
   EXPECT_TRUE(has(text, "the folder's own"));
 }
 
 TEST(FitImages, SignsAreNotMirrored) {
   const std::string text = recipe_for_images(digits, true);
   EXPECT_FALSE(has(text, "flip"));
+  EXPECT_EQ(parse_recipe(text, "run/recipe.toml").views().count(), 1);
   EXPECT_TRUE(has(text, "height = 28\nwidth = 28\nchannels = 1\n")) << text;
   EXPECT_TRUE(has(text, "rotate = 10\n"));
   EXPECT_EQ(count_of(text, "max_pool"), 2);

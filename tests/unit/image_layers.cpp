@@ -3,6 +3,7 @@
 
 #include "descent/nn/activations.h"
 #include "descent/nn/conv.h"
+#include "descent/nn/from_examples.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
 #include "descent/nn/make_layer.h"
@@ -10,6 +11,7 @@
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
 #include "descent/nn/summary.h"
+#include "descent/nn/whitening.h"
 #include "descent/ops/input.h"
 #include "tests/unit/step_reference.h"
 
@@ -159,6 +161,97 @@ TEST(BatchNorm, TrainsOnTheBatchAndEvaluatesByItsStates) {
   EXPECT_EQ(layer.states()[0]->array().at(0), 0.75);  // evaluation leaves them
 }
 
+TEST(BatchNorm, WithoutAGainHasABiasOfItsOwnRate) {
+  BatchNorm layer{{.epsilon = 0.5, .gain = false, .bias_rate = 64}}, other{{.epsilon = 0.5}};
+  const Array x = matrix({1, 4, 3, 4, 5, 7}, {3, 2});
+  for (const bool training : {true, false}) {
+    RandomStates random(0);
+    const FunctionOptions options{.training = training, .random = &random};
+    expect_near(reference_forward(layer, x, options), reference_forward(other, x, options).to_doubles());
+  }
+  ASSERT_EQ(layer.parameters().size(), 1u);
+  EXPECT_EQ(layer.parameters()[0]->name(), "bias");
+  EXPECT_EQ(layer.parameters()[0]->rate, 64);
+  EXPECT_EQ(layer.states().size(), 2u);
+  EXPECT_TRUE(contains(error_of([&] {
+                         make_parameters(layer, {DType::f32, {4, 3}}, 0);
+                       }),
+                       "BatchNorm, no gain: input f32[4,3] has 3 channels on axis 1, but the bias f32[2] takes 2"));
+  EXPECT_TRUE(contains(error_of([] { BatchNorm({.bias_rate = 0}); }), "the bias's rate must be above 0, got 0"));
+}
+
+// --- whitening ---
+
+TEST(Whitening, EigenvectorsAreThose) {
+  const std::vector<double> matrix{4, 1, -2, 1, 3, 0.5, -2, 0.5, 1};
+  const Eigen found = symmetric_eigen(matrix, 3);
+  EXPECT_TRUE(found.values[0] > found.values[1] && found.values[1] > found.values[2]);
+  EXPECT_NEAR(found.values[0] + found.values[1] + found.values[2], 8, 1e-12);
+  for (size_t v = 0; v < 3; ++v)
+    for (size_t row = 0; row < 3; ++row) {
+      double product = 0, dot = 0;
+      for (size_t i = 0; i < 3; ++i) {
+        product += matrix[row * 3 + i] * found.vectors[v * 3 + i];
+        dot += found.vectors[v * 3 + i] * found.vectors[row * 3 + i];
+      }
+      EXPECT_NEAR(product, found.values[v] * found.vectors[v * 3 + row], 1e-12);
+      EXPECT_NEAR(dot, v == row ? 1 : 0, 1e-12);
+    }
+}
+
+// Smooth noise in two channels that have much in common.
+Array smooth_images(const Shape& shape) {
+  Array out(DType::f32, shape);
+  const RandomSource source{{7, 0}, {}};
+  const Initializer noise = init::normal(0, 1);
+  noise.fill(out.as<float>(), {shape.elements()}, source);
+  const std::span<float> values = out.as<float>();
+  for (size_t i = 2; i < values.size(); ++i)
+    values[i] += 0.8F * values[i - 2] + (i % 2 == 1 ? 0.5F * values[i - 1] : 0);
+  return out;
+}
+
+TEST(Whitening, FeaturesOfPatchesHaveNoCorrelations) {
+  const Array images = smooth_images({40, 9, 8, 2});
+  Sequential net{{"first", WhitenPatches{{.epsilon = 1e-9, .bias_epochs = 3}}}, ReLU{}};
+  EXPECT_TRUE(wants_examples(net));
+  initialise_from_examples(net, images, 0);
+  EXPECT_FALSE(wants_examples(net));
+  EXPECT_EQ(all_parameters(net).size(), 1u) << "the weight is nobody's to train";
+  EXPECT_EQ(all_parameters(net)[0]->epochs, 3);
+  EXPECT_EQ(all_states(net)[1]->name(), "first.weight");
+
+  const Array y = reference_forward(*net.children()[0].second, images);
+  ASSERT_EQ(y.shape(), (Shape{40, 8, 7, 16}));
+  const std::span<const float> features = y.as<float>();
+  for (size_t a = 0; a < 8; ++a)
+    for (size_t b = 0; b < 8; ++b) {
+      double sum = 0;
+      for (size_t row = 0; row < features.size(); row += 16) sum += double{features[row + a]} * features[row + b];
+      EXPECT_NEAR(sum / static_cast<double>(features.size() / 16), a == b ? 1 : 0, 1e-4) << a << " " << b;
+    }
+  for (size_t row = 0; row < features.size(); row += 16)
+    for (size_t a = 0; a < 8; ++a) ASSERT_NEAR(features[row + a], -features[row + 8 + a], 1e-5);
+}
+
+TEST(Whitening, SeesWhatTheLayersBeforeItMake) {
+  const Array images = smooth_images({10, 6, 6, 2});
+  Array doubled = images.clone();
+  for (float& value : doubled.as<float>()) value *= 2;
+  Sequential plain{WhitenPatches{}}, scaled{Scale{2}, WhitenPatches{}};
+  initialise_from_examples(plain, doubled, 0);
+  initialise_from_examples(scaled, images, 0);
+  expect_near(all_states(scaled)[1]->array(), all_states(plain)[1]->array().to_doubles(), 1e-5);
+  const std::vector<double> before = all_states(plain)[1]->array().to_doubles();
+  initialise_from_examples(plain, images, 0);  // it has seen some
+  expect_near(all_states(plain)[1]->array(), before, 0);
+  WhitenPatches grey;
+  initialise_from_examples(grey, smooth_images({10, 6, 6}), 0);
+  EXPECT_EQ(grey.states()[0]->type().shape, (Shape{2, 2, 1, 8}));
+  EXPECT_TRUE(contains(error_of([] { WhitenPatches({.kernel = 0}); }), "the kernel must be at least 1, got 0"));
+  EXPECT_TRUE(contains(error_of([] { WhitenPatches({.epsilon = 0}); }), "the epsilon must be above 0, got 0"));
+}
+
 TEST(GroupNorm, ByHand) {
   GroupNorm groups{2, 0};
   expect_near(reference_forward(groups, matrix({1, 3, 10, 30}, {1, 1, 1, 4})), {-1, 1, -1, 1}, 1e-5);
@@ -228,6 +321,9 @@ TEST(MakeLayer, ImageLayersFromSettings) {
   EXPECT_EQ(described("adaptive_average_pool", {{"size", 7}}), "AdaptiveAveragePool 7");
   EXPECT_EQ(described("upsample", {{"bilinear", true}}), "Upsample 2, bilinear");
   EXPECT_EQ(described("group_norm", {{"groups", 8}}), "GroupNorm 8");
+  EXPECT_EQ(described("batch_norm", {{"gain", false}, {"bias_rate", 64}}), "BatchNorm, no gain");
+  EXPECT_EQ(described("whiten_patches", {{"kernel", 3}}), "WhitenPatches 3x3");
+  EXPECT_EQ(described("scale", {{"factor", 0.25}}), "Scale 0.25");
   EXPECT_EQ(described("squeeze_excite", {{"reduction", 4}}), "SqueezeExcite 4");
   EXPECT_TRUE(contains(error_of([&] {
                          described("conv", {{"features", 8}, {"padding", "some"}});
@@ -245,6 +341,7 @@ TEST(Nets, HaveTheSizesOfThePapers) {
   EXPECT_EQ(parameters_of(lenet5(), {1, 28, 28}), 61706);
   EXPECT_EQ(parameters_of(resnet20(), {1, 32, 32, 3}), 272474);  // 0.27 M: 269,722 and the two projections with norms
   EXPECT_EQ(parameters_of(resnet18(), {1, 32, 32, 3}), 11173962);
+  EXPECT_EQ(parameters_of(airbench(), {1, 32, 32, 3}), 1971328 + 24);  // and the whitening, which is not trained
   for (const Kind<Sequential>& kind : net_kinds()) {
     if (kind.name == "go-resnet") continue;  // of boards, see below
     Sequential net = make_ready_net(kind.name, {{"outputs", 7}});

@@ -10,6 +10,7 @@
 #include "descent/ops/mul.h"
 #include "descent/ops/sum.h"
 #include "descent/optim/average.h"
+#include "descent/optim/lookahead.h"
 #include "descent/optim/minimize.h"
 #include "tests/unit/step_reference.h"
 
@@ -33,9 +34,10 @@ struct Bowl {
 using Element = std::function<double(double w, double g, double step)>;
 
 // Five steps of the optimiser on the bowl, against one Element each for the three weights.
-void expect_follows(Optimizer optimizer, const std::function<Element()>& make, bool decays = true) {
+void expect_follows(Optimizer optimizer, const std::function<Element()>& make, bool decays = true, double rate = 1) {
   Bowl bowl;
   bowl.w->decays = decays;
+  bowl.w->rate = rate;
   const nn::Function step = nn::compile([&](Pass& pass, Tensor slope) {
     const Tensor loss = bowl.loss(pass, slope);
     minimize(pass, loss, optimizer);
@@ -67,6 +69,35 @@ TEST(Optimizers, SgdWithMomentumAndNesterov) {
         return w - 0.1 * (nesterov ? g + 0.9 * v : v);
       };
     });
+}
+
+// Decoupled: a gradient of 1 moves a weight by the rate in the end, and a rate of its own does not change what decays.
+TEST(Optimizers, SgdDecoupled) {
+  for (const double factor : {1.0, 8.0})
+    expect_follows(
+        SGD{.learning_rate = 0.2, .momentum = 0.75, .nesterov = true, .weight_decay = 0.1, .decoupled = true},
+        [=] {
+          return [=, v = 0.0](double w, double g, double) mutable {
+            const double d = g + 0.1 / 0.2 / factor * w;
+            v = 0.75 * v + d;
+            return w - factor * 0.2 * 0.25 * (d + 0.75 * v);
+          };
+        },
+        true, factor);
+  double moved = 0, velocity = 0;
+  for (int t = 0; t < 200; ++t) {  // the rule above, after one gradient of 1 and many of 0
+    const double d = t == 0 ? 1 : 0;
+    velocity = 0.75 * velocity + d;
+    moved += 0.2 * 0.25 * (d + 0.75 * velocity);
+  }
+  EXPECT_NEAR(moved, 0.2, 1e-12);
+}
+
+TEST(Optimizers, SgdDecaysAllIfAsked) {
+  for (const bool all : {false, true})
+    expect_follows(
+        SGD{.learning_rate = 0.1, .weight_decay = 0.2, .decay_all = all},
+        [=] { return [=](double w, double g, double) { return w - 0.1 * (g + (all ? 0.2 : 0) * w); }; }, false);
 }
 
 Element adam(double rate, double beta1, double beta2, double epsilon, double coupled, double decoupled) {
@@ -311,6 +342,30 @@ TEST(Average, FollowsTheWeights) {
   expect_near(bowl.w->array(), weights, 0);
   expect_near(average.states()[1]->array(), expected, 1e-6);
   EXPECT_TRUE(contains(error_of([] { ExponentialMovingAverage(1.0); }), "must be at least 0 and below 1, got 1"));
+}
+
+TEST(Lookahead, ReturnsTowardsSlowWeights) {
+  const auto w = std::make_shared<nn::State>("w", matrix({1, 2}, {2}));
+  const auto count = std::make_shared<nn::State>("count", Array(DType::i32, {}));
+  Lookahead lookahead({.every = 2, .keep = 0.8, .power = 2});
+  lookahead.follow({w, count});
+  lookahead.follow({w, count});  // once
+  EXPECT_EQ(names(lookahead.states()), (Strings{"w.slow"}));
+  w->assign(matrix({3, 6}, {2}));
+  lookahead.after_step(1, 5);
+  expect_near(w->array(), {3, 6}, 0);
+  const uint64_t version = w->version();
+  lookahead.after_step(2, 5);
+  const double keep = 0.8 * 0.4 * 0.4;
+  const std::vector<double> slow{keep * 1 + (1 - keep) * 3, keep * 2 + (1 - keep) * 6};
+  expect_near(w->array(), slow);
+  expect_near(lookahead.states()[0]->array(), slow);
+  EXPECT_GT(w->version(), version);  // compiled steps must notice
+  w->assign(matrix({0, 0}, {2}));
+  lookahead.after_step(5, 5);  // the end
+  expect_near(w->array(), slow);
+  EXPECT_TRUE(contains(error_of([] { Lookahead({.every = 0}); }), "at least 1 step between returns, got 0"));
+  EXPECT_TRUE(contains(error_of([] { Lookahead({.keep = 1.5}); }), "must be from 0 to 1, got 1.5"));
 }
 
 // The compiled step does what the reference does, for a whole net and every optimiser.

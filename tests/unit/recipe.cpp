@@ -113,6 +113,23 @@ background = 17
   EXPECT_EQ(augment->mix_part, 1);
 }
 
+TEST(Recipe, JudgesAndLooksAheadAsItSays) {
+  const Recipe plain = parse_recipe(good, "r.toml");
+  EXPECT_EQ(plain.views().count(), 1);
+  EXPECT_FALSE(plain.fit_options().lookahead);
+  const Recipe recipe = parse_recipe(good, "r.toml",
+                                     {"evaluate.flip=true", "evaluate.shift=2", "train.lookahead=5",
+                                      "train.lookahead_keep=0.7", "train.lookahead_power=3"});
+  EXPECT_TRUE(recipe.views().flip);
+  EXPECT_EQ(recipe.views().shift, 2);
+  ASSERT_TRUE(recipe.fit_options().lookahead);
+  EXPECT_EQ(recipe.fit_options().lookahead->every, 5);
+  EXPECT_EQ(recipe.fit_options().lookahead->keep, 0.7);
+  EXPECT_EQ(recipe.fit_options().lookahead->power, 3);
+  EXPECT_EQ(error_of(std::string(good) + "[evaluate]\nshift = -1\n"),
+            "r.toml:20: [evaluate]: 'shift' must be at least 0 and at most 1000, got -1");
+}
+
 TEST(Recipe, AugmentationThatCannotBeIsNamed) {
   const auto error = [](const std::string& line) { return error_of(std::string(good) + "[augment]\n" + line + "\n"); };
   const std::pair<std::string, std::string> cases[] = {

@@ -34,6 +34,14 @@ TEST(Schedules, OneCycleRisesToThePeakAndFallsToNearlyNothing) {
   expect_values(schedule::one_cycle(10, {.rising = 1}), {{0, 1 / 25.0}, {10, 1}});
 }
 
+TEST(Schedules, TriangleRisesAndFallsInStraightLines) {
+  const Schedule triangle = schedule::triangle(100, {.rising = 0.2, .start = 0.5, .last = 0.1});
+  expect_values(triangle, {{0, 0.5}, {10, 0.75}, {20, 1}, {60, 0.55}, {100, 0.1}, {300, 0.1}});
+  expect_values(schedule::triangle(10, {.rising = 1}), {{0, 0}, {5, 0.5}, {10, 1}});
+  EXPECT_EQ(error_of([] { schedule::triangle(10, {.start = -1}); }),
+            "schedule triangle's start must be at least 0, got -1");
+}
+
 TEST(Schedules, WarmUpLeadsToWhereTheNextBegins) {
   expect_values(schedule::warm_up(4, schedule::cosine(100)),
                 {{0, 0.25}, {1, 0.5}, {3, 1}, {4, 1}, {54, 0.5}, {104, 0}});
@@ -87,6 +95,7 @@ TEST(Schedules, ByNameCountInEpochs) {
   expect_values(make_schedule("exponential", {{"factor", 0.5}}, run), {{10, 0.5}, {30, 0.125}});
   expect_values(make_schedule("warm_restarts", {{"first", 0.5}}, run), {{5, 1}, {10, 1}});
   expect_values(make_schedule("one_cycle", {}, run), {{30, 1}});
+  expect_values(make_schedule("triangle", {{"rising", 0.5}, {"last", 0.2}}, run), {{25, 0.5}, {50, 1}, {100, 0.2}});
   for (const nn::Kind<ScheduleMaker>& kind : schedule_kinds())
     EXPECT_LE(make_schedule(kind.name, {}, run)(0), 1) << kind.name;
   EXPECT_EQ(error_of([&] { make_schedule("cosin", {}, run); }), "there is no schedule 'cosin'; did you mean 'cosine'?");
