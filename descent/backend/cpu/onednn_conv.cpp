@@ -4,6 +4,7 @@
 // The batch is cut into parts whose number depends on the shape alone, each with a kernel for one thread; our threads
 // share the parts out. So OpenMP's threads sleep, and no sum depends on how many threads there are.
 #include <algorithm>
+#include <string_view>
 #include <unordered_map>
 
 #include "descent/backend/cpu/conv.h"
@@ -105,9 +106,15 @@ class Maker {
 
  private:
   dnnl::convolution_forward::primitive_desc forward_of(const memory::desc& x, const memory::desc& w, const memory::desc& y) const {
-    return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, x, w, y, strides_, dilation_, low_, high_},
-            attr_,
-            engine()};
+    const dnnl::convolution_forward::desc wanted(dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, x, w, y,
+                                                 strides_, dilation_, low_, high_);
+    dnnl::convolution_forward::primitive_desc first(wanted, attr_, engine());
+    // The first choice takes a row of the result at a time, which pays where rows are long.
+    constexpr int64_t short_row = 6;
+    const bool by_rows = std::string_view(first.impl_info_str()).starts_with("brgconv");
+    if (!by_rows || p_.shape.windows.out.back() > short_row || !first.next_impl())
+      return {wanted, attr_, engine()};
+    return first;
   }
 
   const ConvProblem& p_;
