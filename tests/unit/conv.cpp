@@ -128,6 +128,7 @@ const std::vector<ConvCase>& tiled_cases() {
 }
 
 TEST(Conv, OurOwnKernelsAreRight) {
+  int vectors = 0;
   for (ConvCase c : tiled_cases())
     for (const DType dtype : {DType::f32, DType::bf16}) {
       c.dtype = dtype;
@@ -137,11 +138,13 @@ TEST(Conv, OurOwnKernelsAreRight) {
         const std::string what = text(c.name, " ", kind.op->name, " ", to_text(dtype), " by ", done.kernels[0]);
         EXPECT_LT(worst_error(kind, a, b, done.results[0]), 4) << what;
         EXPECT_EQ(done.results[0].to_doubles(), again.results[0].to_doubles()) << what;
-        const bool f32 = dtype == DType::f32;
-        EXPECT_EQ(done.kernels[0].starts_with(f32 ? "vectors" : "tiles"), processor_has(f32 ? "AVX-512" : "AMX"))
-            << what;
+        if (dtype == DType::bf16) {
+          EXPECT_EQ(done.kernels[0].starts_with("tiles"), processor_has("AMX")) << what;
+        }
+        vectors += done.kernels[0].starts_with("vectors") ? 1 : 0;
       }
     }
+  EXPECT_TRUE(vectors > 10 || !processor_has("AVX-512")) << vectors;
 }
 
 // Rounded to bf16 where a net keeps its images so.

@@ -1,5 +1,5 @@
 // Pooling: each row of the result (the channels of one place) is made from a few rows of the operands. Vectors of
-// channels go through all of a result's sources in registers; what is left of a row goes element by element.
+// channels go through all of a result's sources in registers; rows of few channels go element by element.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "descent/backend/cpu/pool.cpp"
 #include "descent/backend/cpu/tile_targets.h"
@@ -25,6 +25,11 @@ constexpr hn::Rebind<uint16_t, hn::CappedTag<float, 16>> half_tag;
 constexpr hn::Rebind<uint8_t, hn::CappedTag<float, 16>> byte_tag;
 using Real = hn::Vec<hn::CappedTag<float, 16>>;
 using Word = hn::Vec<hn::RebindToUnsigned<hn::CappedTag<float, 16>>>;
+
+// Twice as many lanes, for bf16 as it is stored.
+constexpr hn::CappedTag<int16_t, 32> short_tag;
+constexpr hn::Rebind<uint8_t, hn::CappedTag<int16_t, 32>> short_byte_tag;
+using Short = hn::Vec<hn::CappedTag<int16_t, 32>>;
 
 // How elements are stored; kept() stores one that was loaded so, unchanged.
 struct F32 {
@@ -64,14 +69,6 @@ struct F16 {
   static uint16_t store(float x) { return f16_from_float(x); }
 };
 
-// Of a row's channels, how many go by vectors.
-template <class T>
-int64_t vector_channels(int64_t channels) {
-  if constexpr (std::is_same_v<T, F16>) return 0;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(real_tag));
-  return channels / lanes * lanes;
-}
-
 template <class T>
 const typename T::Stored* row_of(const std::byte* base, int64_t row, int64_t channels) {
   return reinterpret_cast<const typename T::Stored*>(base) + row * channels;
@@ -98,6 +95,33 @@ void max_vector(const Rows& rows, int64_t row, int64_t from, std::span<const poo
     T::kept(best, row_of<T>(rows.out, row, channels) + c);
     hn::StoreU(hn::TruncateTo(byte_tag, taps), byte_tag, rows.taps_out + row * channels + c);
   }
+}
+
+Short load_bf16(const Rows& rows, int64_t row, int64_t c) {
+  return hn::LoadU(short_tag, reinterpret_cast<const int16_t*>(rows.x) + row * rows.channels + c);
+}
+
+// Numbers in the order of these: minus zero is zero, and a NaN is the largest.
+Short rank_of_bf16(Short x) {
+  const Short magnitude = hn::And(x, hn::Set(short_tag, 0x7fff)), sign = hn::ShiftRight<15>(x);
+  const Short number = hn::Sub(hn::Xor(magnitude, sign), sign);
+  return hn::IfThenElse(hn::Gt(magnitude, hn::Set(short_tag, 0x7f80)), hn::Set(short_tag, 0x7fff), number);
+}
+
+// The same as max_vector of what is stored in bf16.
+void max_bf16(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
+  Short best = load_bf16(rows, from + sources[0].row, c), rank = rank_of_bf16(best);
+  Short taps = hn::Set(short_tag, static_cast<int16_t>(sources[0].tap));
+  for (const pool::Source& source : sources.subspan(1)) {
+    const Short value = load_bf16(rows, from + source.row, c), other = rank_of_bf16(value);
+    const auto better = hn::Gt(other, rank);
+    best = hn::IfThenElse(better, value, best);
+    rank = hn::Max(rank, other);
+    taps = hn::IfThenElse(better, hn::Set(short_tag, static_cast<int16_t>(source.tap)), taps);
+  }
+  hn::StoreU(best, short_tag, reinterpret_cast<int16_t*>(rows.out) + row * rows.channels + c);
+  const auto bytes = hn::TruncateTo(short_byte_tag, hn::BitCast(hn::RebindToUnsigned<decltype(short_tag)>(), taps));
+  hn::StoreU(bytes, short_byte_tag, rows.taps_out + row * rows.channels + c);
 }
 
 template <class T>
@@ -142,6 +166,23 @@ void sum_vector(const Rows& rows, int64_t row, int64_t from, std::span<const poo
   }
 }
 
+// The same as sum_vector of what was chosen, in bf16: most elements have one source, or none.
+void give_bf16(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
+  if (sources.size() > 1) {
+    for (size_t at = 0; at < hn::Lanes(short_tag); at += hn::Lanes(real_tag))
+      sum_vector<BF16, true>(rows, row, from, sources, c + static_cast<int64_t>(at));
+    return;
+  }
+  Short sum = hn::Zero(short_tag);
+  for (const pool::Source& source : sources) {
+    const uint8_t* taps = rows.taps + (from + source.row) * rows.channels + c;
+    const Short chosen = hn::PromoteTo(short_tag, hn::LoadU(short_byte_tag, taps));
+    const auto here = hn::Eq(chosen, hn::Set(short_tag, static_cast<int16_t>(source.tap)));
+    sum = hn::IfThenElseZero(here, load_bf16(rows, from + source.row, c));
+  }
+  hn::StoreU(sum, short_tag, reinterpret_cast<int16_t*>(rows.out) + row * rows.channels + c);
+}
+
 template <class T, bool by_taps>
 void sum_element(const Rows& rows, int64_t row, int64_t from, std::span<const pool::Source> sources, int64_t c) {
   const int64_t channels = rows.channels;
@@ -158,14 +199,24 @@ void sum_element(const Rows& rows, int64_t row, int64_t from, std::span<const po
 
 using Piece = void (*)(const Rows&, int64_t, int64_t, std::span<const pool::Source>, int64_t);
 
-template <class T, Piece vector, Piece element>
+// `wide` takes as many channels as short_tag has lanes; none: null.
+template <class T, Piece wide, Piece vector, Piece element>
 void each_row(const Rows& rows) {
-  const int64_t by_vectors = vector_channels<T>(rows.channels), lanes = static_cast<int64_t>(hn::Lanes(real_tag));
+  const auto wide_lanes = static_cast<int64_t>(hn::Lanes(short_tag)), lanes = static_cast<int64_t>(hn::Lanes(real_tag));
+  const int64_t by_wide = wide == nullptr ? 0 : rows.channels / wide_lanes * wide_lanes;
+  const int64_t by_vectors = std::is_same_v<T, F16> ? 0 : rows.channels / lanes * lanes;
   int64_t place = rows.begin % rows.places, from = rows.begin / rows.places * rows.source_rows;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
     const std::span<const pool::Source> sources = rows.sources_of(place);
-    for (int64_t c = 0; c < by_vectors; c += lanes) vector(rows, row, from, sources, c);
-    for (int64_t c = by_vectors; c < rows.channels; ++c) element(rows, row, from, sources, c);
+    int64_t c = 0;
+    if constexpr (wide != nullptr)
+      for (; c < by_wide; c += wide_lanes) wide(rows, row, from, sources, c);
+    for (; c < by_vectors; c += lanes) vector(rows, row, from, sources, c);
+    if (c < rows.channels && by_vectors > 0) {  // some channels again
+      vector(rows, row, from, sources, rows.channels - lanes);
+      c = rows.channels;
+    }
+    for (; c < rows.channels; ++c) element(rows, row, from, sources, c);
     if (++place == rows.places) place = 0, from += rows.source_rows;
   }
 }
@@ -189,8 +240,19 @@ void take_rows(const Rows& rows) {
 
 template <class T>
 pool::Kernels kernels_of() {
-  return {&each_row<T, max_vector<T>, max_element<T>>, &each_row<T, sum_vector<T, false>, sum_element<T, false>>,
-          &each_row<T, sum_vector<T, true>, sum_element<T, true>>, &take_rows<T>};
+  constexpr bool bf16 = std::is_same_v<T, BF16>;
+  return {&each_row < T,
+          bf16 ? max_bf16 : nullptr,
+          max_vector<T>,
+          max_element < T >>
+          ,
+          &each_row<T, nullptr, sum_vector<T, false>, sum_element<T, false>>,
+          &each_row < T,
+          bf16 ? give_bf16 : nullptr,
+          sum_vector<T, true>,
+          sum_element < T,
+          true >>
+          , &take_rows<T>};
 }
 
 pool::Kernels kernels_for(DType dtype) {
