@@ -84,5 +84,26 @@ TEST(ConvNet, LearnsInBf16) {
   learns(nn::Precision::bf16);
 }
 
+// The largest value of a channel is found again when gradients go back, though bf16 has rounded it.
+TEST(ConvNet, GlobalMaximaLearnInBf16) {
+  if (!default_backend().fast_bf16()) GTEST_SKIP() << "this processor has no bf16 products";
+  const data::Dataset training = sides(512);
+  const data::Normalizer pixels = data::Normalizer::fit(training.inputs);
+  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift},
+                     nn::Conv{8, 3, {.bias = false}},
+                     nn::BatchNorm{},
+                     nn::ReLU{},
+                     nn::Conv{8, 3, {.bias = false}},
+                     nn::BatchNorm{},
+                     nn::ReLU{},
+                     nn::GlobalMaxPool{},
+                     nn::Linear{2}};
+  Trainer trainer(net, nn::cross_entropy, optim::AdamW{.learning_rate = 0.01});
+  const Report report = trainer.fit(
+      training, {.epochs = 3, .batch_size = 32, .seed = 1, .precision = nn::Precision::bf16, .progress = nullptr});
+  EXPECT_LT(figure(report.history.back().train, "loss").value(),
+            0.7 * figure(report.history.front().train, "loss").value());
+}
+
 }  // namespace
 }  // namespace descent::train
