@@ -123,12 +123,14 @@ std::span<const Kind<Sequential>> net_kinds() {
   static const std::vector<Kind<Sequential>> kinds = {
       {"go-resnet",
        "residual, for boards of any size: scores of all points and of a pass, and a value",
-       {width(64), {"blocks", int64_t{5}, "of two convolutions"}, {"value", true, "whether it says who wins, too"}},
+       {width(64),
+        {"blocks", int64_t{5}, "of two convolutions"},
+        {"with_value", true, "whether it says who wins, too"}},
        [](const Settings& s) {
          if (s.integer("blocks") < 0)
            throw UsageError(s.at("blocks"),
                             text("net 'go-resnet': 'blocks' must be at least 0, got ", s.integer("blocks")));
-         return go_resnet(s.integer("width"), s.integer("blocks"), s.flag("value"));
+         return go_resnet(s.integer("width"), s.integer("blocks"), s.flag("with_value"));
        }},
       {"lenet-5",
        "two convolutions and three linear layers, for 28 x 28",

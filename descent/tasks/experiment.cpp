@@ -3,6 +3,7 @@
 
 #include "descent/base/text.h"
 #include "descent/nn/layers.h"
+#include "descent/nn/nets.h"
 #include "descent/nn/summary.h"
 #include "descent/tasks/run.h"
 #include "descent/tasks/run_net.h"
@@ -48,6 +49,14 @@ std::string label_beyond(const data::Splits& splits, int64_t classes) {
   return "";
 }
 
+// Which setting makes so many outputs. A ready net for boards has none: its number follows from the board.
+std::string outputs_hint(const Recipe& recipe, int64_t wanted) {
+  if (!recipe.layers.empty()) return text("; did you mean features = ", wanted, "?");
+  const nn::Kind<nn::Sequential>& net = nn::find_kind(nn::net_kinds(), "net", recipe.ready.word("kind"));
+  const bool has_outputs = std::ranges::find(net.settings, "outputs", &nn::SettingRule::name) != net.settings.end();
+  return has_outputs ? text("; did you mean outputs = ", wanted, "?") : "";
+}
+
 void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) {
   if (summary.parameters == 0)
     fail(experiment.recipe.layers.front().at(),
@@ -68,7 +77,7 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
               "]; did you mean { kind = \"flatten\" } as the first layer?"));
   const bool ready = experiment.recipe.layers.empty();
   fail(ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers),
-       text(shapes, label_beyond(experiment.splits, given), "; did you mean ", ready ? "outputs" : "features", " = ", wanted, "?"));
+       text(shapes, label_beyond(experiment.splits, given), outputs_hint(experiment.recipe, wanted)));
 }
 
 }  // namespace

@@ -199,6 +199,14 @@ TEST_F(GoCli, ANetOfAnotherWidthIsRefused) {
   EXPECT_NE(refused.out.find("26 classes (A5, B5, C5, D5, E5, A4, ...)"), std::string::npos) << refused.out;
 }
 
+TEST_F(GoCli, AReadyNetWithoutAValueIsRefusedIfOneIsWanted) {
+  std::ofstream(path("ready.toml")) << ready;
+  const Output refused = run("train " + path("ready.toml") + " --set net.with_value=false --out " + path("run"));
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.out.find("26 classes (A5, B5, C5, D5, E5, A4, ...) and a value\n"), std::string::npos)
+      << refused.out;
+}
+
 TEST_F(GoCli, SaysWhatIsWrong) {
   EXPECT_NE(
       run("train " + path("net.toml") + " --set data.go=nowhere").out.find("nowhere: there is no such file or folder"),

@@ -357,7 +357,7 @@ TEST(Nets, OneForBoardsOfAnySize) {
   const std::vector<ParameterPtr> parameters = all_parameters(net);
   EXPECT_EQ(shape_after(net, {1, 19, 19, 24}), (Shape{1, 363}));
   EXPECT_EQ(all_parameters(net), parameters) << "the same weights";
-  Sequential policy = make_ready_net("go-resnet", {{"width", 8}, {"blocks", 0}, {"value", false}});
+  Sequential policy = make_ready_net("go-resnet", {{"width", 8}, {"blocks", 0}, {"with_value", false}});
   EXPECT_EQ(shape_after(policy, {2, 5, 5, 24}), (Shape{2, 26}));
   EXPECT_TRUE(contains(error_of([] { make_ready_net("go-resnet", {{"blocks", -1}}); }),
                        "net 'go-resnet': 'blocks' must be at least 0, got -1"));
