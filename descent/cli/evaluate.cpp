@@ -54,8 +54,10 @@ void add_evaluate(CLI::App& program) {
   command->add_option(
       "--data", flags->data,
       "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders of images)");
-  command->add_flag("--flip,!--no-flip", flags->flip,
-                    "average what the net says of each image and of its mirror image (by default as the recipe says)");
+  command->add_flag_callback(
+      "--flip", [flags] { flags->flip = true; },
+      "average what the net says of each image and of its mirror image (by default as the recipe says)");
+  command->add_flag_callback("--no-flip", [flags] { flags->flip = false; }, "ask no mirror images");
   command
       ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));
