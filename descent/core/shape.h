@@ -33,8 +33,8 @@ class Shape {
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 
   void push_back(int64_t size);
-  Shape without(int axis) const;                  // that axis dropped
-  Shape with(int axis, int64_t size) const;       // that axis resized
+  Shape without(int axis) const;             // that axis dropped
+  Shape with(int axis, int64_t size) const;  // that axis resized
   Shape first(int axes) const { return Shape(std::span(sizes_, axes)); }
 
   friend bool operator==(const Shape& a, const Shape& b);

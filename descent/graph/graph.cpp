@@ -76,7 +76,8 @@ void verify(const Graph& graph) {
     std::vector<Type> types;
     for (const Value value : node.inputs) {
       if (value.node >= id || value.port >= graph.node(value).outputs.size())
-        fail(text("node %", id, " (", node.op->name, ") reads %", value.node, ":", value.port, ", which is not before it"));
+        fail(text("node %", id, " (", node.op->name, ") reads %", value.node, ":", value.port,
+                  ", which is not before it"));
       types.push_back(graph.type(value));
     }
     if (node.op->infer({types, node.attrs, node.site}) != node.outputs)

@@ -22,7 +22,7 @@ struct FunctionOptions {
   uint64_t seed = 0;               // of initial values
   RandomStates* random = nullptr;  // of dropout and the like; needed only if the function draws
   bool profile = false;
-  size_t programs = 16;            // how many input shapes are kept compiled
+  size_t programs = 16;  // how many input shapes are kept compiled
 };
 
 // Traced once per tuple of input types, compiled, and kept. Calling it reads and writes the states that the trace
@@ -35,7 +35,9 @@ class Function {
 
   // The results live in buffers that the next call with the same types overwrites.
   std::span<const Array> operator()(std::span<const Array> inputs);
-  std::span<const Array> operator()(std::initializer_list<Array> inputs) { return (*this)(std::span(inputs.begin(), inputs.size())); }
+  std::span<const Array> operator()(std::initializer_list<Array> inputs) {
+    return (*this)(std::span(inputs.begin(), inputs.size()));
+  }
 
   // Compiles for these types without running; returns the step, for inspection.
   CompiledStep& prepare(std::span<const Type> types);
@@ -44,7 +46,7 @@ class Function {
   struct Traced {
     std::unique_ptr<Graph> graph;
     Tensors results;
-    CompileOptions options;           // updates and precision as this function compiles it
+    CompileOptions options;  // updates and precision as this function compiles it
     std::vector<Pass::Touched> touched;
   };
   Traced trace(std::span<const Type> types) const;
@@ -55,7 +57,7 @@ class Function {
   struct Entry {
     std::vector<Type> types;
     std::unique_ptr<CompiledStep> step;
-    std::vector<int> slots;            // of the inputs; -1: the step does not read it
+    std::vector<int> slots;  // of the inputs; -1: the step does not read it
     struct Bound {
       StatePtr state;
       bool written;
@@ -80,10 +82,14 @@ Function compile(F body, FunctionOptions options = {}) {
   return Function(
       [body = std::move(body)](Pass& pass, std::span<const Tensor> in) -> Tensors {
         const auto call = [&](auto... args) -> Tensors { return {body(pass, args...)}; };
-        if constexpr (std::is_invocable_v<F, Pass&>) return call();
-        else if constexpr (std::is_invocable_v<F, Pass&, Tensor>) return call(in[0]);
-        else if constexpr (std::is_invocable_v<F, Pass&, Tensor, Tensor>) return call(in[0], in[1]);
-        else return call(in[0], in[1], in[2]);
+        if constexpr (std::is_invocable_v<F, Pass&>)
+          return call();
+        else if constexpr (std::is_invocable_v<F, Pass&, Tensor>)
+          return call(in[0]);
+        else if constexpr (std::is_invocable_v<F, Pass&, Tensor, Tensor>)
+          return call(in[0], in[1]);
+        else
+          return call(in[0], in[1], in[2]);
       },
       options);
 }

@@ -41,7 +41,9 @@ class GroupNorm : public Module {
  public:
   explicit GroupNorm(int64_t groups = 32, double epsilon = 1e-5, Site at = Site::here());
   Tensor forward(Pass& pass, Tensor x) override;
-  std::string describe() const override { return groups_ == each_channel ? "InstanceNorm" : text("GroupNorm ", groups_); }
+  std::string describe() const override {
+    return groups_ == each_channel ? "InstanceNorm" : text("GroupNorm ", groups_);
+  }
   std::string formula() const override { return "g norm(x) + b"; }
   std::vector<ParameterPtr> parameters() const override;
   std::string_view suited_initializer() const override { return "he_normal"; }

@@ -40,7 +40,7 @@ using StatePtr = std::shared_ptr<State>;
 // A state that gradient descent moves.
 struct Parameter : State {
   using State::State;
-  bool decays = true;     // weight decay and L1/L2 apply (weights, not biases and gains)
+  bool decays = true;  // weight decay and L1/L2 apply (weights, not biases and gains)
   bool trainable = true;
 };
 

@@ -68,7 +68,8 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
               "]; did you mean { kind = \"flatten\" } as the first layer?"));
   const bool ready = experiment.recipe.layers.empty();
   fail(ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers),
-       text(shapes, label_beyond(experiment.splits, given), "; did you mean ", ready ? "outputs" : "features", " = ", wanted, "?"));
+       text(shapes, label_beyond(experiment.splits, given), "; did you mean ", ready ? "outputs" : "features", " = ",
+            wanted, "?"));
 }
 
 }  // namespace

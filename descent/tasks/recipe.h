@@ -29,8 +29,8 @@ struct Recipe {
   std::string text;            // TOML, with the overrides in it: what a run keeps
   std::string task;
   nn::Settings data, loss, optimizer, schedule, train, augment;  // the middle three still have their `kind`
-  std::vector<nn::Settings> layers;  // or, where it is empty:
-  nn::Settings ready;                // a ready net by its `kind`
+  std::vector<nn::Settings> layers;                              // or, where it is empty:
+  nn::Settings ready;                                            // a ready net by its `kind`
 
   nn::Sequential net() const;  // made anew at each call
   nn::Loss make_loss() const;

@@ -37,8 +37,8 @@ class Images : public testing::Test {
   };
 
   Ended run(const std::string& arguments) const {
-    const std::string command = "cd '" + folder_.string() + "' && '" DESCENT_BINARY "' " + arguments +
-                                " >out.txt 2>err.txt";
+    const std::string command =
+        "cd '" + folder_.string() + "' && '" DESCENT_BINARY "' " + arguments + " >out.txt 2>err.txt";
     const int status = std::system(command.c_str());
     const auto content = [&](const char* name) {
       std::ifstream in(folder_ / name, std::ios::binary);
@@ -58,8 +58,7 @@ class Images : public testing::Test {
     data::RandomStream draw(data::random_key(seed, kind));
     data::JpegPlan plan{height, width, {}};
     for (int64_t i = 0; i < height * width; ++i)
-      for (int c = 0; c < 3; ++c)
-        plan.pixels.push_back(static_cast<uint8_t>((c == kind ? 150 : 40) + draw.below(60)));
+      for (int c = 0; c < 3; ++c) plan.pixels.push_back(static_cast<uint8_t>((c == kind ? 150 : 40) + draw.below(60)));
     return data::jpeg(plan);
   }
 

@@ -28,8 +28,8 @@ std::vector<Dense> dense_all(const std::vector<Array>& arrays) {
   return out;
 }
 
-// The reference, rounding after every node, so that it rounds to bf16 what a backend rounds; and how far a backend may be
-// off: see check/accuracy.h.
+// The reference, rounding after every node, so that it rounds to bf16 what a backend rounds; and how far a backend may
+// be off: see check/accuracy.h.
 Expected rounded_reference(const Staged& staged, const std::map<std::string, Dense>& fed) {
   Expected out = expect(staged, fed);
   out.values = interpret(*staged.graph, fed, staged.results);

@@ -86,7 +86,12 @@ long allocations_in_fit(std::optional<data::AugmentOptions> augment) {
   data::Dataset digits{Array(DType::u8, {16000, 28, 28}), Array(DType::i32, {16000}), data::numbered_classes(10), {}};
   for (int64_t i = 0; i < 16000; ++i) digits.targets.set(i, static_cast<double>(i % 10));
   const data::Normalizer pixels{{1 / 255.0F}, {0}};
-  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift}, nn::Flatten{}, nn::Linear{32}, nn::ReLU{}, nn::Dropout{0.2}, nn::Linear{10}};
+  nn::Sequential net{nn::Normalize{pixels.scale, pixels.shift},
+                     nn::Flatten{},
+                     nn::Linear{32},
+                     nn::ReLU{},
+                     nn::Dropout{0.2},
+                     nn::Linear{10}};
   train::Trainer trainer{net, nn::cross_entropy, optim::AdamW{.learning_rate = 1e-3}};
   const auto schedule = [](const optim::RunLength&) {
     return optim::Schedule("counting", [](int64_t step) {
@@ -95,8 +100,14 @@ long allocations_in_fit(std::optional<data::AugmentOptions> augment) {
       return 1 - 1e-3 * static_cast<double>(step);
     });
   };
-  const train::Report report = trainer.fit(
-      digits, {.epochs = 1, .batch_size = 64, .schedule = schedule, .clip = {.norm = 1}, .average = 0.99, .augment = augment, .record_every = 0, .progress = nullptr});
+  const train::Report report = trainer.fit(digits, {.epochs = 1,
+                                                    .batch_size = 64,
+                                                    .schedule = schedule,
+                                                    .clip = {.norm = 1},
+                                                    .average = 0.99,
+                                                    .augment = augment,
+                                                    .record_every = 0,
+                                                    .progress = nullptr});
   EXPECT_EQ(report.steps, 250);
   return allocations;
 }
