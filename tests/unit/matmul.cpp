@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
+#include "array_testing.h"
 #include "descent/base/threads.h"
 #include "descent/core/array.h"
 #include "descent/graph/op.h"
@@ -16,14 +16,6 @@
 namespace {
 
 using namespace descent;
-
-Array random_array(Type type, unsigned seed) {
-  std::mt19937 draw(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  Array out(type);
-  for (int64_t i = 0; i < out.elements(); ++i) out.set(i, uniform(draw));
-  return out;
-}
 
 struct Case {
   int64_t m, n, k;
