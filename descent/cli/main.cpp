@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <new>
 
 #include "descent/base/error.h"
 #include "descent/cli/command.h"
@@ -65,6 +66,8 @@ int run(int argc, char** argv) {
     return failed;
   } catch (const UsageError& error) {
     return complain(error.what(), bad_usage, json);
+  } catch (const std::bad_alloc&) {
+    return complain("there is not enough memory", failed, json);
   } catch (const std::exception& error) {
     return complain(error.what(), failed, json);
   }

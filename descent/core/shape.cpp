@@ -12,7 +12,9 @@ Shape::Shape(std::span<const int64_t> sizes) {
 
 int64_t Shape::elements() const {
   int64_t product = 1;
-  for (const int64_t size : *this) product *= size;
+  for (const int64_t size : *this)
+    if (__builtin_mul_overflow(product, size, &product) || product > max_elements)
+      fail(text("the shape ", *this, " has more elements than any memory can hold"));
   return product;
 }
 

@@ -16,6 +16,7 @@ namespace descent {
 class Shape {
  public:
   static constexpr int max_rank = 8;
+  static constexpr int64_t max_elements = int64_t{1} << 48;
 
   Shape() = default;
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
@@ -26,7 +27,8 @@ class Shape {
   int64_t operator[](int axis) const { return sizes_[axis]; }
   int64_t& operator[](int axis) { return sizes_[axis]; }
   int64_t back() const { return sizes_[rank_ - 1]; }
-  int64_t elements() const;  // the product of the sizes; 1 for a scalar
+  // The product of the sizes; 1 for a scalar. Fails if there are more than max_elements.
+  int64_t elements() const;
 
   const int64_t* begin() const { return sizes_; }
   const int64_t* end() const { return sizes_ + rank_; }

@@ -61,7 +61,9 @@ bool is_image(const Type& row) {
 void check(const Dataset& data, const BatchOptions& options) {
   const int64_t rows = data.size();
   if (rows == 0) fail("batches: the data set has no rows");
-  if (rows > std::numeric_limits<uint32_t>::max()) fail(text("batches: ", rows, " rows are more than can be shuffled"));
+  constexpr int64_t most = std::numeric_limits<uint32_t>::max();
+  if (rows > most) fail(text("batches: ", rows, " rows are more than can be shuffled"));
+  if (options.batch_size > most) fail(text("batches: a batch size of ", options.batch_size, " is more than ", most));
   if (data.targets && data.targets.shape()[0] != rows)
     fail(text("batches: inputs of ", data.inputs.type(), " and targets of ", data.targets.type(), " differ in rows"));
   if (options.batch_size < 1) fail(text("batches: a batch size of ", options.batch_size, " is not at least 1"));

@@ -43,6 +43,7 @@ uint32_t Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs, Sit
   std::vector<Type> outputs;
   try {
     outputs = op.infer({types, attrs, site});
+    for (const Type& each : outputs) each.shape.elements();  // fails if they are too many
   } catch (const Error& error) {
     fail(site, layer + error.what());
   }

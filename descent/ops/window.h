@@ -6,6 +6,9 @@
 
 namespace descent {
 
+// Sizes of windows, strides, dilations and paddings are not larger, so that sums and products of two are numbers.
+inline constexpr int64_t longest_window = int64_t{1} << 31;
+
 // How windows lie on an image. On each spatial axis, place `o` of the result looks at the elements
 // o * stride - low + t * dilation of the image, for t = 0 .. size - 1; those outside do not count.
 struct Windows {
@@ -57,6 +60,10 @@ inline Windows windows_of(const Attrs& attrs, std::vector<int64_t> image, std::v
       fail(text(name, ": on axis ", axis + 1, " of ", x, " the window is ", out.size[axis], ", the stride ",
                 out.stride[axis], ", the dilation ", out.dilation[axis], " (each at least 1), the padding ",
                 out.low[axis], " and ", high[axis], " (at least 0)"));
+    for (const int64_t each : {out.size[axis], out.stride[axis], out.dilation[axis], out.low[axis], high[axis]})
+      if (each > longest_window)
+        fail(text(name, ": on axis ", axis + 1, " of ", x, " nothing can be larger than ", longest_window, ", got ",
+                  each));
     const int64_t padded = out.low[axis] + out.image[axis] + high[axis], missing = out.reach(axis) - padded;
     if (missing > 0)
       fail(text(name, ": the window spans ", out.reach(axis), " on axis ", axis + 1, " of ", x, ", which has ",
