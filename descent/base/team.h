@@ -29,7 +29,8 @@ void barrier(Share share);
 template <class Job>
 void run_together(int threads, Job&& job) {
   if (threads <= 1) return job(Share{});
-  team::run(threads, [](void* context, Share share) { (*static_cast<std::remove_reference_t<Job>*>(context))(share); }, &job);
+  team::run(
+      threads, [](void* context, Share share) { (*static_cast<std::remove_reference_t<Job>*>(context))(share); }, &job);
 }
 
 }  // namespace descent

@@ -14,14 +14,19 @@ std::string number_text(double value);  // shortest form that reads back as the 
 inline void append_text(std::string& out, std::string_view part) { out += part; }
 inline void append_text(std::string& out, char part) { out += part; }
 template <std::same_as<bool> T>  // a template, or "text" would convert to bool rather than to string_view
-void append_text(std::string& out, T part) { out += part ? "true" : "false"; }
+void append_text(std::string& out, T part) {
+  out += part ? "true" : "false";
+}
 template <std::integral T>
-  requires(!std::same_as<T, bool>)
-void append_text(std::string& out, T part) { out += std::to_string(part); }
+requires(!std::same_as<T, bool>) void append_text(std::string& out, T part) { out += std::to_string(part); }
 template <std::floating_point T>
-void append_text(std::string& out, T part) { out += number_text(part); }
+void append_text(std::string& out, T part) {
+  out += number_text(part);
+}
 template <class T>
-  requires requires(const T& part) { { to_text(part) } -> std::convertible_to<std::string>; }
+requires requires(const T& part) {
+  { to_text(part) } -> std::convertible_to<std::string>;
+}
 void append_text(std::string& out, const T& part) { out += to_text(part); }
 
 // text("got ", 3, " of ", shape): the parts joined. A type joins in by having `std::string to_text(const T&)`.

@@ -6,8 +6,8 @@ namespace descent {
 int thread_count();
 void set_thread_count(int count);  // at least 1; also sets OpenMP's, so that library calls follow
 
-// How this thread rounds and treats subnormal numbers, as the processor's control word; threads that share a job use the
-// caller's.
+// How this thread rounds and treats subnormal numbers, as the processor's control word; threads that share a job use
+// the caller's.
 unsigned float_control();
 void set_float_control(unsigned control);
 

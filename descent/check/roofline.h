@@ -29,8 +29,8 @@ struct RooflineEntry {
   std::function<Measurement()> measure;
 };
 
-// Peaks and products of small to large matrices in each type that the backend is fast at, and updates from a size that stays in
-// the first cache to one that no cache holds.
+// Peaks and products of small to large matrices in each type that the backend is fast at, and updates from a size that
+// stays in the first cache to one that no cache holds.
 std::vector<RooflineEntry> roofline(Backend& backend = default_backend());
 
 }  // namespace descent::check

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <new>
 
 #include "descent/base/error.h"
 #include "descent/cli/command.h"
@@ -15,8 +16,8 @@ namespace {
 constexpr int failed = 1, bad_usage = 2;
 
 void add_commands(CLI::App& program) {
-  const auto commands = {add_train, add_evaluate, add_predict, add_play,    add_fit,    add_inspect,
-                         add_data,  add_ops,      add_check,   add_bench,   add_devices, add_version};
+  const auto commands = {add_train, add_evaluate, add_predict, add_play,  add_fit,     add_inspect,
+                         add_data,  add_ops,      add_check,   add_bench, add_devices, add_version};
   for (const auto add : commands) add(program);
 }
 
@@ -65,6 +66,8 @@ int run(int argc, char** argv) {
     return failed;
   } catch (const UsageError& error) {
     return complain(error.what(), bad_usage, json);
+  } catch (const std::bad_alloc&) {
+    return complain("there is not enough memory", failed, json);
   } catch (const std::exception& error) {
     return complain(error.what(), failed, json);
   }

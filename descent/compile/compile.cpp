@@ -17,7 +17,8 @@ constexpr std::array<std::string_view, 7> stages{"trace", "precision", "claim", 
 // Copies the graph, so that passes may assume that they own it.
 Staged staged_copy(const Graph& graph, std::span<const Value> results) {
   // The source graph outlives the copying, so a non-owning pointer will do.
-  const Staged from{std::shared_ptr<Graph>(const_cast<Graph*>(&graph), [](Graph*) {}), {results.begin(), results.end()}};
+  const Staged from{std::shared_ptr<Graph>(const_cast<Graph*>(&graph), [](Graph*) {}),
+                    {results.begin(), results.end()}};
   Rewriter rewriter(from);
   return rewriter.run([&](uint32_t, const Node& node) { return rewriter.copy(node); });
 }
@@ -35,7 +36,9 @@ Staged carry_casts(const Staged& from, std::vector<Named>& updates, std::vector<
     if (node.op != &op_def<Cast>()) return rewriter.copy(node);
     const Node& source = rewriter.from().node(node.inputs[0]);
     const DType to = node.outputs[0].dtype;
-    const auto is_source = [&](const Named& update) { return source.op == &op_def<Input>() && update.input == source.attrs.string("name"); };
+    const auto is_source = [&](const Named& update) {
+      return source.op == &op_def<Input>() && update.input == source.attrs.string("name");
+    };
     if (!std::ranges::any_of(updates, is_source)) return rewriter.copy(node);
     const std::string name = text(source.attrs.string("name"), ":", to);
     carried.push_back({name, source.attrs.string("name"), to});
@@ -55,7 +58,8 @@ std::vector<Update> bind_updates(const Staged& staged, const std::vector<Named>&
   for (const Named& update : updates)
     for (const uint32_t id : live_nodes(*staged.graph, staged.results)) {
       const Node& node = staged.graph->node(id);
-      if (node.op == &op_def<Input>() && node.attrs.string("name") == update.input) out.push_back({update.result, {id, 0}});
+      if (node.op == &op_def<Input>() && node.attrs.string("name") == update.input)
+        out.push_back({update.result, {id, 0}});
     }
   return out;
 }

@@ -32,9 +32,10 @@ class ChainFinder {
     Chain chain{product, product, {}, false, graph_.node(product).outputs[0].dtype};
     if (const Node* reader = only_reader(chain.last); reader && reader->op == &op_def<Add>())
       if (const std::optional<Value> bias = bias_of(*reader, chain.last)) advance(chain).bias = bias;
-    if (const Node* reader = only_reader(chain.last); reader && reader->op == &op_def<Relu>()) advance(chain).relu = true;
-    if (const Node* reader = only_reader(chain.last); reader && reader->op == &op_def<Cast>() && chain.to == DType::f32 &&
-                                                      reader->outputs[0].dtype == DType::bf16)
+    if (const Node* reader = only_reader(chain.last); reader && reader->op == &op_def<Relu>())
+      advance(chain).relu = true;
+    if (const Node* reader = only_reader(chain.last);
+        reader && reader->op == &op_def<Cast>() && chain.to == DType::f32 && reader->outputs[0].dtype == DType::bf16)
       advance(chain).to = DType::bf16;
     return chain;
   }

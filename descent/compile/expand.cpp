@@ -7,9 +7,8 @@ namespace descent {
 namespace {
 
 bool has_composites(const Staged& staged) {
-  return std::ranges::any_of(live_nodes(*staged.graph, staged.results), [&](uint32_t id) {
-    return staged.graph->node(id).op->op_class == OpClass::composite;
-  });
+  return std::ranges::any_of(live_nodes(*staged.graph, staged.results),
+                             [&](uint32_t id) { return staged.graph->node(id).op->op_class == OpClass::composite; });
 }
 
 Staged expand_once(const Staged& from) {

@@ -10,20 +10,26 @@ bool is_plain_view(const Node& node) {
   return node.op->op_class == OpClass::view && node.op->name != "pad" && node.op->name != "concat";
 }
 
-bool is_generator(const Node& node) { return node.op->op_class == OpClass::leaf && (node.op->name == "iota" || node.op->name == "random_bits"); }
+bool is_generator(const Node& node) {
+  return node.op->op_class == OpClass::leaf && (node.op->name == "iota" || node.op->name == "random_bits");
+}
 
 Read read_of(const Graph& graph, Value value) {
   const Node& node = graph.node(value);
   if (!is_plain_view(node)) return {value, dense_view(0, graph.type(value))};
   Read below = read_of(graph, node.inputs[0]);
   std::optional<View> map = through(node, below.map);
-  if (!map) fail(node.site, text(node.op->name, " of ", graph.type(node.inputs[0]), " is not a strided view; legalize_views comes first"));
+  if (!map)
+    fail(node.site,
+         text(node.op->name, " of ", graph.type(node.inputs[0]), " is not a strided view; legalize_views comes first"));
   return {below.base, *map};
 }
 
 namespace {
 
-bool is_loop(const Node& node) { return node.op->op_class == OpClass::elementwise || node.op->op_class == OpClass::reduce; }
+bool is_loop(const Node& node) {
+  return node.op->op_class == OpClass::elementwise || node.op->op_class == OpClass::reduce;
+}
 
 // The flat index of the reader is the flat index of the base, all of whose `elements` it reads.
 bool keeps_index(const View& map, int64_t elements) {
@@ -72,7 +78,8 @@ class Partitioner {
   Partition run(std::span<const Update> updates) {
     for (auto id = live_.rbegin(); id != live_.rend(); ++id) place(*id);
     if (options_.fuse)
-      while (merge_one()) {}
+      while (merge_one()) {
+      }
     for (const Update& update : updates) out_.in_place.push_back(order_update(update));
     order_units();
     return std::move(out_);
@@ -86,7 +93,8 @@ class Partitioner {
   void place(uint32_t id) {
     const Node& node = graph_.node(id);
     if (is_plain_view(node) || (node.op->op_class == OpClass::leaf && !is_generator(node))) return;
-    if (!is_loop(node) && !is_generator(node)) return add_unit(id, node.op->op_class == OpClass::view ? UnitKind::assembly : UnitKind::call);
+    if (!is_loop(node) && !is_generator(node))
+      return add_unit(id, node.op->op_class == OpClass::view ? UnitKind::assembly : UnitKind::call);
     const bool again = cheap_again(id);
     const std::vector<int> readers = loop_units_reading(id);
     if (again && (is_generator(node) || only_numbers(id) || readers.size() > 1)) return inline_it(id);
@@ -110,7 +118,8 @@ class Partitioner {
   Unit reduction(uint32_t id) const {
     const Node& node = graph_.node(id);
     const Shape& shape = graph_.type(node.inputs[0]).shape;
-    std::vector<int64_t> axes = node.attrs.has("axes") ? node.attrs.integers("axes") : std::vector<int64_t>{node.attrs.integer("axis")};
+    std::vector<int64_t> axes =
+        node.attrs.has("axes") ? node.attrs.integers("axes") : std::vector<int64_t>{node.attrs.integer("axis")};
     std::erase_if(axes, [&](int64_t axis) { return shape[static_cast<int>(axis)] == 1; });
     const int64_t kept = elements(id), total = shape.elements();
     const int64_t reduced = kept == 0 ? 0 : total / kept;
@@ -118,7 +127,8 @@ class Partitioner {
     for (int axis = 0; axis < shape.rank(); ++axis)
       if (shape[axis] != 1 && std::ranges::find(axes, axis) == axes.end()) last_kept = axis;
     const bool to_rows = axes.empty() || axes.front() > last_kept;
-    return to_rows ? Unit{UnitKind::loop, {id}, Reduce::rows, kept, reduced} : Unit{UnitKind::loop, {id}, Reduce::columns, reduced, kept};
+    return to_rows ? Unit{UnitKind::loop, {id}, Reduce::rows, kept, reduced}
+                   : Unit{UnitKind::loop, {id}, Reduce::columns, reduced, kept};
   }
 
   // A value that costs less to compute again than to store and load: made of nothing but numbers (a dropout mask), or
@@ -178,8 +188,10 @@ class Partitioner {
 
   void collect_units(uint32_t id, std::set<int>& units) const {
     for (const Use& use : uses_[id]) {
-      if (out_.inlined[use.reader]) collect_units(use.reader, units);
-      else if (out_.unit_of[use.reader] >= 0) units.insert(out_.unit_of[use.reader]);
+      if (out_.inlined[use.reader])
+        collect_units(use.reader, units);
+      else if (out_.unit_of[use.reader] >= 0)
+        units.insert(out_.unit_of[use.reader]);
     }
   }
   std::set<int> units_reading(uint32_t id) const {
@@ -223,7 +235,8 @@ class Partitioner {
       return out;
     }
     // What hangs on its row's values (the gradient of softmax) belongs with the kernel that reduces the rows.
-    if (elements(id) == unit.elements()) return unit.reduce == Reduce::columns && needs_rows(id) ? std::nullopt : std::optional(out);
+    if (elements(id) == unit.elements())
+      return unit.reduce == Reduce::columns && needs_rows(id) ? std::nullopt : std::optional(out);
     if (unit.reduce == Reduce::rows && elements(id) == unit.rows) return out;
     if (unit.reduce != Reduce::none) return std::nullopt;
     // One number for several kernels (a learning rate) is computed once, before them all.
@@ -252,7 +265,9 @@ class Partitioner {
 
   bool is_lonely(const Unit& unit) const { return unit.rows < 8 && unit.elements() > options_.lonely; }
 
-  bool is_row_level(uint32_t id, const Unit& unit) const { return unit.reduce == Reduce::rows && elements(id) == unit.rows && unit.columns != 1; }
+  bool is_row_level(uint32_t id, const Unit& unit) const {
+    return unit.reduce == Reduce::rows && elements(id) == unit.rows && unit.columns != 1;
+  }
 
   // How many elements the reader looks at in this kernel: its input's if it reduces.
   int64_t reader_elements(uint32_t id) const {
@@ -330,8 +345,10 @@ class Partitioner {
   // Merges b into a, where a may feed b or both read the same.
   bool try_merge(int a, int b) {
     const Unit &first = out_.units[a], &second = out_.units[b];
-    if (first.kind != UnitKind::loop || second.kind != UnitKind::loop || first.nodes.empty() || second.nodes.empty()) return false;
-    if (first.elements() != second.elements() || first.nodes.size() + second.nodes.size() > options_.largest) return false;
+    if (first.kind != UnitKind::loop || second.kind != UnitKind::loop || first.nodes.empty() || second.nodes.empty())
+      return false;
+    if (first.elements() != second.elements() || first.nodes.size() + second.nodes.size() > options_.largest)
+      return false;
     if (!(feeds(first, second) || shares_input(first, second))) return false;
     std::optional<Unit> merged = merged_domain(first, second);
     if (!merged || !all_uses_fit(first, *merged) || !all_uses_fit(second, *merged)) return false;
@@ -344,7 +361,9 @@ class Partitioner {
   }
 
   std::optional<Unit> merged_domain(const Unit& a, const Unit& b) const {
-    if (a.reduce != Reduce::none && b.reduce != Reduce::none && (a.reduce != b.reduce || a.rows != b.rows || a.columns != b.columns)) return std::nullopt;
+    if (a.reduce != Reduce::none && b.reduce != Reduce::none &&
+        (a.reduce != b.reduce || a.rows != b.rows || a.columns != b.columns))
+      return std::nullopt;
     Unit out = a.reduce != Reduce::none ? a : b;
     out.nodes.clear();
     std::ranges::merge(a.nodes, b.nodes, std::back_inserter(out.nodes));
@@ -389,7 +408,8 @@ class Partitioner {
   bool order_update(const Update& update) {
     const uint32_t result = results_[update.result].node;
     const int writer = out_.unit_of[result];
-    if (writer < 0 || out_.units[writer].kind != UnitKind::loop || elements(result) != out_.units[writer].elements()) return false;
+    if (writer < 0 || out_.units[writer].kind != UnitKind::loop || elements(result) != out_.units[writer].elements())
+      return false;
     for (const Use& use : uses_[update.input.node])
       if (contains(out_.units[writer], use.reader) && !keeps_index(use.map, elements(update.input.node))) return false;
     std::set<int> readers = units_reading(update.input.node);

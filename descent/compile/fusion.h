@@ -40,8 +40,8 @@ bool is_generator(const Node& node);
 Read read_of(const Graph& graph, Value value);
 
 struct FusionOptions {
-  bool fuse = true;        // false: every loop node is a kernel of its own
-  size_t largest = 48;     // nodes in a kernel: its registers must stay in the first cache
+  bool fuse = true;          // false: every loop node is a kernel of its own
+  size_t largest = 48;       // nodes in a kernel: its registers must stay in the first cache
   int64_t lonely = 1 << 14;  // a reduction to fewer than 8 rows over more elements than this ends its kernel: what
                              // follows would run on one thread
 };
@@ -53,10 +53,10 @@ struct Update {
 };
 
 struct Partition {
-  std::vector<Unit> units;         // in an order in which they can run
-  std::vector<int> unit_of;        // by node id; -1: a leaf, a view, or inlined
-  std::vector<bool> inlined;       // by node id: computed again in each kernel that reads it, never stored
-  std::vector<bool> in_place;      // by update: the unit that makes it may write over the input as it reads it
+  std::vector<Unit> units;     // in an order in which they can run
+  std::vector<int> unit_of;    // by node id; -1: a leaf, a view, or inlined
+  std::vector<bool> inlined;   // by node id: computed again in each kernel that reads it, never stored
+  std::vector<bool> in_place;  // by update: the unit that makes it may write over the input as it reads it
 };
 
 // With updates, the order also lets every reader of an updated input run before the unit that overwrites it; where

@@ -62,8 +62,10 @@ Tensor normalized(Rewriter& rewriter, const Node& node) {
   std::vector<int64_t> last;
   for (size_t i = 0; i < axes.size(); ++i) last.push_back(x.rank() - static_cast<int64_t>(axes.size() - i));
   Attrs attrs = node.attrs;
-  if (is_reduction_over_axes(node)) attrs.set("axes", last);
-  else attrs.set("axis", last[0]);
+  if (is_reduction_over_axes(node))
+    attrs.set("axes", last);
+  else
+    attrs.set("axis", last[0]);
   return apply(*node.op, std::span(&moved, 1), attrs, node.site)[0];
 }
 
@@ -84,7 +86,8 @@ class ViewTracker {
 // What a call can read as it lies: a matrix product takes matrices in either order, whose leading axes may have any
 // stride; other contractions and indexed accesses take dense arrays, and so does a drawing of random numbers.
 bool takes_stored_inputs(const Node& node) {
-  return node.op->op_class == OpClass::contraction || node.op->op_class == OpClass::index || (is_generator(node) && !node.inputs.empty());
+  return node.op->op_class == OpClass::contraction || node.op->op_class == OpClass::index ||
+         (is_generator(node) && !node.inputs.empty());
 }
 
 bool call_can_read(const Node& call, const View& view) {
@@ -92,7 +95,8 @@ bool call_can_read(const Node& call, const View& view) {
   if (view.sizes.size() < 2) return view.dense();
   const size_t row = view.sizes.size() - 2, column = row + 1;
   const auto unit = [&](size_t axis, size_t other) {
-    return (view.strides[axis] == 1 || view.sizes[axis] == 1) && (view.strides[other] >= view.sizes[axis] || view.sizes[other] == 1);
+    return (view.strides[axis] == 1 || view.sizes[axis] == 1) &&
+           (view.strides[other] >= view.sizes[axis] || view.sizes[other] == 1);
   };
   const bool forwards = std::ranges::all_of(view.strides, [](int64_t stride) { return stride >= 0; });
   return forwards && (unit(column, row) || unit(row, column));
@@ -155,7 +159,8 @@ Staged legalize_views(const Staged& from) {
   std::vector<Value> taken;  // two results that are one value each need a buffer
   for (Value& result : staged.results) {
     Tensor x(*staged.graph, result);
-    while (!is_stored_by_a_kernel(x) || std::ranges::find(taken, x.value()) != taken.end()) x = copied(x, x.node().site);
+    while (!is_stored_by_a_kernel(x) || std::ranges::find(taken, x.value()) != taken.end())
+      x = copied(x, x.node().site);
     taken.push_back(result = x.value());
   }
   return staged;

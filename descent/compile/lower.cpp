@@ -8,7 +8,8 @@ namespace descent {
 
 namespace {
 
-const std::map<std::string_view, LoopOp> reductions{{"sum", LoopOp::sum}, {"max", LoopOp::max}, {"argmax", LoopOp::argmax}};
+const std::map<std::string_view, LoopOp> reductions{
+    {"sum", LoopOp::sum}, {"max", LoopOp::max}, {"argmax", LoopOp::argmax}};
 
 int64_t elements_of(const Graph& graph, uint32_t id) { return graph.node(id).outputs[0].shape.elements(); }
 
@@ -53,7 +54,11 @@ class LoopWriter {
       if (!stored.contains(id)) continue;
       const Type& type = graph_.node(id).outputs[0];
       View view{buffer_of_({id, 0}), type.dtype, 0, {type.shape.elements()}, {1}};
-      emit({.op = LoopOp::store, .level = level(id), .dtype = type.dtype, .args = {value, -1, -1}, .view = add_view(std::move(view))});
+      emit({.op = LoopOp::store,
+            .level = level(id),
+            .dtype = type.dtype,
+            .args = {value, -1, -1},
+            .view = add_view(std::move(view))});
     }
     store_after_loads(kernel_);
     return std::move(kernel_);
@@ -84,7 +89,9 @@ class LoopWriter {
     const auto known = registers_.find(id);
     if (known != registers_.end()) return known->second;
     const Node& node = graph_.node(id);
-    const int32_t value = is_generator(node) ? generate(id) : node.op->op_class == OpClass::reduce ? reduce(id) : compute(id);
+    const int32_t value = is_generator(node)                     ? generate(id)
+                          : node.op->op_class == OpClass::reduce ? reduce(id)
+                                                                 : compute(id);
     return registers_[id] = value;
   }
 
@@ -115,7 +122,8 @@ class LoopWriter {
   int32_t compute(uint32_t id) {
     const Node& node = graph_.node(id);
     Instr instr{.op = LoopOp::scalar, .level = level(id), .dtype = node.outputs[0].dtype, .scalar = *node.op->scalar};
-    for (size_t i = 0; i < node.inputs.size(); ++i) instr.args[i] = operand(read_of(graph_, node.inputs[i]), instr.level);
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      instr.args[i] = operand(read_of(graph_, node.inputs[i]), instr.level);
     const bool copies = instr.scalar == ScalarOp::cast && graph_.type(node.inputs[0]).dtype == instr.dtype;
     return copies ? instr.args[0] : emit(instr);
   }
@@ -136,7 +144,8 @@ class LoopWriter {
   }
 
   int32_t spread(int32_t value) {
-    return once({.op = LoopOp::spread, .level = Level::element, .dtype = kernel_.body[value].dtype, .args = {value, -1, -1}});
+    return once(
+        {.op = LoopOp::spread, .level = Level::element, .dtype = kernel_.body[value].dtype, .args = {value, -1, -1}});
   }
 
   int32_t load_view(const Read& read) {
@@ -229,8 +238,11 @@ class Lowering {
       const Value result = results_[updates_[i].result];
       const BufferId target = buffers_.at(updates_[i].input);
       program_.outputs[updates_[i].result] = target;
-      if (partition_.in_place[i]) buffers_[result] = target;
-      else late_copies_.emplace_back(dense_view(buffer_of(result), graph_.type(result)), dense_view(target, graph_.type(result)));
+      if (partition_.in_place[i])
+        buffers_[result] = target;
+      else
+        late_copies_.emplace_back(dense_view(buffer_of(result), graph_.type(result)),
+                                  dense_view(target, graph_.type(result)));
     }
     for (size_t i = 0; i < results_.size(); ++i)
       if (std::ranges::none_of(updates_, [&](const Update& update) { return update.result == i; })) {
@@ -245,7 +257,9 @@ class Lowering {
     return buffers_[value] = add_buffer({BufferRole::temporary, graph_.type(value), ""});
   }
 
-  void add_step(std::variant<LoopStep, CallStep> work, std::string label) { program_.steps.push_back({std::move(work), std::move(label)}); }
+  void add_step(std::variant<LoopStep, CallStep> work, std::string label) {
+    program_.steps.push_back({std::move(work), std::move(label)});
+  }
 
   // The layers that the nodes belong to, each once.
   std::string label_of(const Unit& unit) const {
@@ -279,7 +293,8 @@ class Lowering {
     const Node& node = graph_.node(id);
     CallStep step{std::string(node.op->name), node.attrs, {}, {}};
     for (const Value input : node.inputs) step.reads.push_back(view_of(input));
-    for (uint16_t port = 0; port < node.outputs.size(); ++port) step.writes.push_back(dense_view(buffer_of({id, port}), node.outputs[port]));
+    for (uint16_t port = 0; port < node.outputs.size(); ++port)
+      step.writes.push_back(dense_view(buffer_of({id, port}), node.outputs[port]));
     return step;
   }
 

@@ -9,9 +9,9 @@ namespace descent {
 // result shares its buffer. Temporaries have no offsets yet.
 Program lower(const Staged& staged, const Partition& partition, std::span<const Update> updates);
 
-// Where an elementwise kernel alone reads a large matrix product (an optimiser's update reads a weight's gradient), moves
-// the product there and makes the kernel its epilogue, so that the product is never stored. A kernel that also sums
-// columns of what it stores is split for that.
+// Where an elementwise kernel alone reads a large matrix product (an optimiser's update reads a weight's gradient),
+// moves the product there and makes the kernel its epilogue, so that the product is never stored. A kernel that also
+// sums columns of what it stores is split for that.
 void attach_epilogues(Program& program);
 
 // Joins neighbouring loop steps that do not depend on each other into one launch each.

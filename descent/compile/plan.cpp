@@ -30,7 +30,8 @@ void merge_launches(Program& program) {
     const bool depends = share(step_reads, writes) || share(step_writes, writes) || share(step_writes, reads);
     if (into != nullptr && loop != nullptr && !depends) {
       std::ranges::move(loop->kernels, std::back_inserter(into->kernels));
-      if (!step.label.empty() && merged.back().label != step.label) merged.back().label += text(merged.back().label.empty() ? "" : " ", step.label);
+      if (!step.label.empty() && merged.back().label != step.label)
+        merged.back().label += text(merged.back().label.empty() ? "" : " ", step.label);
       reads.insert(step_reads.begin(), step_reads.end());
       writes.insert(step_writes.begin(), step_writes.end());
     } else {
@@ -68,7 +69,8 @@ LoopUse use_in(const LoopStep& step, BufferId buffer) {
       }
       const View& view = kernel.views[instr.view];
       touched = true;
-      use.elementwise &= instr.level == Level::element && instr.op != LoopOp::random_bits && view.offset == 0 && view.dense();
+      use.elementwise &=
+          instr.level == Level::element && instr.op != LoopOp::random_bits && view.offset == 0 && view.dense();
     }
     if (touched) {
       ++use.kernels;
@@ -99,7 +101,8 @@ class MemoryPlan {
     for (size_t i = 0; i < program_.steps.size(); ++i) {
       const auto* loop = std::get_if<LoopStep>(&program_.steps[i].work);
       if (loop == nullptr) continue;
-      for (const BufferId target : buffers_in(writes_of(program_.steps[i]))) hand_on(static_cast<int>(i), *loop, target);
+      for (const BufferId target : buffers_in(writes_of(program_.steps[i])))
+        hand_on(static_cast<int>(i), *loop, target);
     }
   }
 
@@ -136,7 +139,8 @@ class MemoryPlan {
       const int from = life_of_[source];
       if (from < 0 || from == to || lives_[from].last != step || lives_[from].bytes != lives_[to].bytes) continue;
       const LoopUse read = use_in(loop, source);
-      const bool same_width = size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
+      const bool same_width =
+          size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
       if (read.kernels != 1 || read.kernel != written.kernel || !read.elementwise || !same_width) continue;
       if (!read_before_written(*read.kernel, source, target)) continue;
       return join(from, to);
@@ -145,7 +149,9 @@ class MemoryPlan {
 
   static bool read_before_written(const LoopKernel& kernel, BufferId source, BufferId target) {
     const auto touches = [&](BufferId buffer) {
-      return [&kernel, buffer](const Instr& instr) { return instr.view >= 0 && kernel.views[instr.view].buffer == buffer; };
+      return [&kernel, buffer](const Instr& instr) {
+        return instr.view >= 0 && kernel.views[instr.view].buffer == buffer;
+      };
     };
     const auto first_written = std::ranges::find_if(kernel.body, touches(target));
     return std::none_of(first_written, kernel.body.end(), touches(source));
@@ -167,7 +173,8 @@ class MemoryPlan {
   int64_t lowest_gap(const Life& life, const std::vector<std::pair<size_t, int64_t>>& placed) const {
     std::vector<std::pair<int64_t, int64_t>> taken;  // offset, end
     for (const auto& [other, offset] : placed)
-      if (lives_[other].first <= life.last && life.first <= lives_[other].last) taken.emplace_back(offset, offset + padded(lives_[other].bytes));
+      if (lives_[other].first <= life.last && life.first <= lives_[other].last)
+        taken.emplace_back(offset, offset + padded(lives_[other].bytes));
     std::ranges::sort(taken);
     int64_t offset = 0;
     for (const auto& [begin, end] : taken) {

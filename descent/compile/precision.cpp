@@ -79,7 +79,8 @@ std::set<Value> rounded_values(const Staged& staged) {
     const Node& node = staged.graph->node(id);
     if (!is_cast_to_bf16(node)) continue;
     const Value value = node.inputs[0];
-    if (staged.graph->type(value).dtype == DType::f32 && staged.graph->node(value).op != &op_def<Input>()) out.insert(value);
+    if (staged.graph->type(value).dtype == DType::f32 && staged.graph->node(value).op != &op_def<Input>())
+      out.insert(value);
   }
   return out;
 }

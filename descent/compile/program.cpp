@@ -7,13 +7,16 @@ namespace descent {
 
 namespace {
 
-constexpr std::array<std::string_view, 20> scalar_names{"neg", "exp", "log",  "sqrt", "sin", "cos", "tanh", "erf",  "floor", "cast",
-                                                        "add", "mul", "div",  "max",  "min", "pow", "less", "equal", "where"};
-constexpr std::array<std::string_view, 10> loop_names{"load", "store", "constant", "iota", "random_bits", "scalar", "spread", "sum", "max", "argmax"};
+constexpr std::array<std::string_view, 20> scalar_names{"neg", "exp",   "log",  "sqrt",  "sin",  "cos", "tanh",
+                                                        "erf", "floor", "cast", "add",   "mul",  "div", "max",
+                                                        "min", "pow",   "less", "equal", "where"};
+constexpr std::array<std::string_view, 10> loop_names{"load",   "store",  "constant", "iota", "random_bits",
+                                                      "scalar", "spread", "sum",      "max",  "argmax"};
 constexpr std::array<std::string_view, 3> level_names{"", ".row", ".column"};
 
 std::string_view name_of(const Instr& instr) {
-  return instr.op == LoopOp::scalar ? scalar_names[static_cast<size_t>(instr.scalar)] : loop_names[static_cast<size_t>(instr.op)];
+  return instr.op == LoopOp::scalar ? scalar_names[static_cast<size_t>(instr.scalar)]
+                                    : loop_names[static_cast<size_t>(instr.op)];
 }
 
 std::string detail_of(const Instr& instr, const LoopKernel& kernel) {
@@ -22,8 +25,10 @@ std::string detail_of(const Instr& instr, const LoopKernel& kernel) {
     if (arg >= 0) out += text(out.empty() ? "r" : ", r", arg);
   if (instr.op == LoopOp::constant) out += number_text(instr.number);
   if (instr.op == LoopOp::iota) out += text("/", instr.inner, " %", instr.size);
-  if (instr.op == LoopOp::random_bits) out += text("stream ", instr.stream, " ", kernel.views[instr.view], " ", kernel.views[instr.view2]);
-  else if (instr.view >= 0) out += text(instr.op == LoopOp::store ? " -> " : "", kernel.views[instr.view]);
+  if (instr.op == LoopOp::random_bits)
+    out += text("stream ", instr.stream, " ", kernel.views[instr.view], " ", kernel.views[instr.view2]);
+  else if (instr.view >= 0)
+    out += text(instr.op == LoopOp::store ? " -> " : "", kernel.views[instr.view]);
   return out;
 }
 
@@ -47,7 +52,8 @@ std::string to_text(const LoopKernel& kernel) {
   for (size_t i = 0; i < kernel.body.size(); ++i) {
     const Instr& instr = kernel.body[i];
     const std::string result = instr.op == LoopOp::store ? "" : text("r", i, " = ");
-    out += text("      ", result, name_of(instr), level_names[static_cast<size_t>(instr.level)], ".", instr.dtype, " ", detail_of(instr, kernel), "\n");
+    out += text("      ", result, name_of(instr), level_names[static_cast<size_t>(instr.level)], ".", instr.dtype, " ",
+                detail_of(instr, kernel), "\n");
   }
   return out;
 }
@@ -79,7 +85,8 @@ std::string role_text(const Buffer& buffer) {
 
 std::string to_text(const Program& program) {
   std::string out = text("buffers, arena of ", program.arena_bytes, " bytes\n");
-  for (size_t i = 0; i < program.buffers.size(); ++i) out += text("  b", i, " ", program.buffers[i].type, " ", role_text(program.buffers[i]), "\n");
+  for (size_t i = 0; i < program.buffers.size(); ++i)
+    out += text("  b", i, " ", program.buffers[i].type, " ", role_text(program.buffers[i]), "\n");
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
     out += text("step ", i, step.label.empty() ? "" : text(" (", step.label, ")"), ": ");
@@ -133,7 +140,8 @@ void check_view(const Program& program, const View& view) {
   if (view.buffer >= program.buffers.size()) fail(text("it uses buffer b", view.buffer, ", which does not exist"));
   if (view.elements() == 0) return;
   int64_t low = view.offset, high = view.offset;
-  for (size_t i = 0; i < view.sizes.size(); ++i) (view.strides[i] < 0 ? low : high) += (view.sizes[i] - 1) * view.strides[i];
+  for (size_t i = 0; i < view.sizes.size(); ++i)
+    (view.strides[i] < 0 ? low : high) += (view.sizes[i] - 1) * view.strides[i];
   if (low < 0 || high >= program.buffers[view.buffer].type.shape.elements())
     fail(text("the view ", view, " leaves its buffer ", program.buffers[view.buffer].type));
 }
@@ -144,9 +152,12 @@ void check_kernel(const LoopKernel& kernel) {
     for (const int32_t arg : instr.args)
       if (arg >= static_cast<int32_t>(i)) fail(text("register r", i, " reads r", arg, ", which comes later"));
     if (instr.view < 0 || instr.op == LoopOp::random_bits) continue;
-    const int64_t wanted = instr.level == Level::element ? kernel.rows * kernel.columns : instr.level == Level::row ? kernel.rows : kernel.columns;
+    const int64_t wanted = instr.level == Level::element ? kernel.rows * kernel.columns
+                           : instr.level == Level::row   ? kernel.rows
+                                                         : kernel.columns;
     if (kernel.views[instr.view].elements() != wanted)
-      fail(text("r", i, " covers ", wanted, " elements, its view ", kernel.views[instr.view], " has ", kernel.views[instr.view].elements()));
+      fail(text("r", i, " covers ", wanted, " elements, its view ", kernel.views[instr.view], " has ",
+                kernel.views[instr.view].elements()));
   }
 }
 
@@ -158,7 +169,9 @@ void check_overlaps(const Program& program, const std::vector<Lifetime>& lives) 
   for (size_t a = 0; a < lives.size(); ++a)
     for (size_t b = a + 1; b < lives.size(); ++b) {
       const Buffer &x = program.buffers[a], &y = program.buffers[b];
-      if (x.role != BufferRole::temporary || y.role != BufferRole::temporary || lives[a].first < 0 || lives[b].first < 0) continue;
+      if (x.role != BufferRole::temporary || y.role != BufferRole::temporary || lives[a].first < 0 ||
+          lives[b].first < 0)
+        continue;
       // A buffer may begin where another ends, in one step: plan_memory checked that they go element by element.
       const bool together = lives[a].first < lives[b].last && lives[b].first < lives[a].last;
       const bool overlap = x.offset < y.offset + y.type.bytes() && y.offset < x.offset + x.type.bytes();
@@ -179,8 +192,10 @@ void verify(const Program& program) {
       lives[buffer].last = static_cast<int>(i);
     };
     try {
-      if (const auto* loop = std::get_if<LoopStep>(&step.work)) std::ranges::for_each(loop->kernels, check_kernel);
-      else if (const auto& epilogue = std::get<CallStep>(step.work).epilogue) check_kernel(*epilogue);
+      if (const auto* loop = std::get_if<LoopStep>(&step.work))
+        std::ranges::for_each(loop->kernels, check_kernel);
+      else if (const auto& epilogue = std::get<CallStep>(step.work).epilogue)
+        check_kernel(*epilogue);
       for (const View& view : reads_of(step)) {
         check_view(program, view);
         if (!written[view.buffer]) fail(text("it reads b", view.buffer, " before anything wrote it"));

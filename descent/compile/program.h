@@ -44,14 +44,16 @@ enum class LoopOp : uint8_t {
                 // key (key[0], key[1]), where views[view] is the key, u32[2], and views[view2] the counter, u32[2]
   scalar,       // `scalar` applied to args[0..2], all of the same level
   spread,       // a row or column register (args[0]) repeated for each element
-  sum, max, argmax,  // reduce args[0] (element) to `level`: row = along the columns, column = along the rows.
-                     // argmax gives the i32 index along the reduced axis, the first where several are largest
+  sum,
+  max,
+  argmax,  // reduce args[0] (element) to `level`: row = along the columns, column = along the rows.
+           // argmax gives the i32 index along the reduced axis, the first where several are largest
 };
 
 struct Instr {
   LoopOp op;
   Level level = Level::element;
-  DType dtype = DType::f32;       // of the result (of the stored value for a store)
+  DType dtype = DType::f32;  // of the result (of the stored value for a store)
   ScalarOp scalar = ScalarOp::neg;
   int32_t args[3] = {-1, -1, -1};  // registers
   int32_t view = -1, view2 = -1;
@@ -105,8 +107,8 @@ enum class BufferRole : uint8_t {
 struct Buffer {
   BufferRole role = BufferRole::temporary;
   Type type;
-  std::string name;     // of inputs and outputs
-  int64_t offset = 0;   // temporaries: bytes from the arena's start, 64-byte aligned
+  std::string name;    // of inputs and outputs
+  int64_t offset = 0;  // temporaries: bytes from the arena's start, 64-byte aligned
   // An output that is a new value for an input (a parameter's update) shares that input's bytes.
   int32_t in_place_of = -1;
 };

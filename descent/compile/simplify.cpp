@@ -58,7 +58,8 @@ std::optional<Tensor> repeated(const Node& node, const Tensors& in) {
   Tensors inner;
   for (const Tensor& x : in) {
     const auto value = splat(x);
-    inner.push_back(value ? filled(x.graph(), *value, {x.dtype(), *small}, node.site) : Tensor(x.graph(), x.node().inputs[0]));
+    inner.push_back(value ? filled(x.graph(), *value, {x.dtype(), *small}, node.site)
+                          : Tensor(x.graph(), x.node().inputs[0]));
   }
   return broadcast(apply(*node.op, inner, node.attrs, node.site)[0], node.outputs[0].shape, node.site);
 }
@@ -104,8 +105,10 @@ Maybe simplify_reshape(const Node& node, const Tensors& in) {
 
 Maybe simplify_broadcast(const Node& node, const Tensors& in) {
   if (const Maybe same = same_shape_view(node, in)) return same;
-  if (is<Broadcast>(in[0].node())) return broadcast(Tensor(in[0].graph(), in[0].node().inputs[0]), node.outputs[0].shape, node.site);
-  if (const auto value = splat(in[0]); value && in[0].rank() > 0) return filled(in[0].graph(), *value, node.outputs[0], node.site);
+  if (is<Broadcast>(in[0].node()))
+    return broadcast(Tensor(in[0].graph(), in[0].node().inputs[0]), node.outputs[0].shape, node.site);
+  if (const auto value = splat(in[0]); value && in[0].rank() > 0)
+    return filled(in[0].graph(), *value, node.outputs[0], node.site);
   return none;
 }
 

@@ -41,7 +41,8 @@ View collapsed(View view) {
 std::optional<View> with_sizes(const View& view, const Shape& sizes) {
   if (sizes.elements() == 0) return dense_view(view.buffer, {view.dtype, sizes});
   const View from = collapsed(view);
-  View out{view.buffer, view.dtype, view.offset, sizes.to_vector(), std::vector<int64_t>(static_cast<size_t>(sizes.rank()), 0)};
+  View out{view.buffer, view.dtype, view.offset, sizes.to_vector(),
+           std::vector<int64_t>(static_cast<size_t>(sizes.rank()), 0)};
   int axis = sizes.rank() - 1;
   for (size_t i = from.sizes.size(); i-- > 0;) {  // innermost first: split from.sizes[i] over the new axes
     int64_t left = from.sizes[i], stride = from.strides[i];
@@ -69,7 +70,8 @@ View permuted(const Node& node, const View& view) {
 View broadcasted(const Node& node, const View& view) {
   const Shape& shape = node.outputs[0].shape;
   const size_t lead = static_cast<size_t>(shape.rank()) - view.sizes.size();
-  View out{view.buffer, view.dtype, view.offset, shape.to_vector(), std::vector<int64_t>(static_cast<size_t>(shape.rank()), 0)};
+  View out{view.buffer, view.dtype, view.offset, shape.to_vector(),
+           std::vector<int64_t>(static_cast<size_t>(shape.rank()), 0)};
   for (size_t i = 0; i < view.sizes.size(); ++i)
     if (view.sizes[i] != 1) out.strides[lead + i] = view.strides[i];
   return out;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "descent/base/text.h"
 
@@ -16,7 +15,7 @@ std::shared_ptr<std::byte[]> allocate_bytes(size_t bytes) {
   const size_t alignment = bytes >= huge_page ? huge_page : line;
   const size_t padded = std::max(alignment, (bytes + alignment - 1) / alignment * alignment);
   void* memory = std::aligned_alloc(alignment, padded);
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) fail(text("there is no memory for ", (bytes >> 20) + 1, " MB more"));
   if (alignment == huge_page) madvise(memory, padded, MADV_HUGEPAGE);
   std::memset(memory, 0, padded);
   return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};

@@ -17,8 +17,8 @@ std::shared_ptr<std::byte[]> allocate_bytes(size_t bytes);
 // history: what was computed from what is in a Graph.
 class Array {
  public:
-  Array() = default;                   // no array: bool(array) is false
-  explicit Array(Type type);           // zeros
+  Array() = default;          // no array: bool(array) is false
+  explicit Array(Type type);  // zeros
   Array(DType dtype, Shape shape) : Array(Type{dtype, shape}) {}
 
   // f32 from values, in row-major order; fails unless there are shape.elements() of them.
@@ -40,17 +40,21 @@ class Array {
 
   // The elements as T; fails if T is not how the dtype is stored (float, double, int32_t, uint32_t, uint8_t,
   // uint16_t for bf16 and f16).
-  template <class T> std::span<T> as();
-  template <class T> std::span<const T> as() const { return const_cast<Array*>(this)->as<T>(); }
+  template <class T>
+  std::span<T> as();
+  template <class T>
+  std::span<const T> as() const {
+    return const_cast<Array*>(this)->as<T>();
+  }
 
-  double at(int64_t index) const;          // one element as a double, by row-major index
-  void set(int64_t index, double value);   // rounded to the dtype
-  double item() const;                     // the only element; fails if there are more
+  double at(int64_t index) const;         // one element as a double, by row-major index
+  void set(int64_t index, double value);  // rounded to the dtype
+  double item() const;                    // the only element; fails if there are more
   std::vector<double> to_doubles() const;
 
   Array clone() const;
-  Array cast(DType dtype) const;           // a converted copy
-  Array reshaped(Shape shape) const;       // the same bytes
+  Array cast(DType dtype) const;                 // a converted copy
+  Array reshaped(Shape shape) const;             // the same bytes
   Array rows(int64_t begin, int64_t end) const;  // a part of axis 0, sharing the bytes
 
  private:

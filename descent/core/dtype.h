@@ -11,9 +11,9 @@ namespace descent {
 
 enum class DType : uint8_t { f64, f32, bf16, f16, i32, u32, u8, boolean };  // a boolean is one byte, 0 or 1
 
-size_t size_of(DType dtype);            // bytes of one element
-bool is_floating(DType dtype);          // f64, f32, bf16, f16
-std::string to_text(DType dtype);       // "f32", "bf16", "bool" ...
+size_t size_of(DType dtype);       // bytes of one element
+bool is_floating(DType dtype);     // f64, f32, bf16, f16
+std::string to_text(DType dtype);  // "f32", "bf16", "bool" ...
 std::optional<DType> dtype_from_text(std::string_view text);
 
 // The nearest value of `dtype` to `value`, as a double: what storing and loading again gives. Ties go to even;

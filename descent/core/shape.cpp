@@ -12,7 +12,9 @@ Shape::Shape(std::span<const int64_t> sizes) {
 
 int64_t Shape::elements() const {
   int64_t product = 1;
-  for (const int64_t size : *this) product *= size;
+  for (const int64_t size : *this)
+    if (__builtin_mul_overflow(product, size, &product) || product > max_elements)
+      fail(text("the shape ", *this, " has more elements than any memory can hold"));
   return product;
 }
 
@@ -67,8 +69,8 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, std::string_view what, Si
     const int from_a = axis - (rank - a.rank()), from_b = axis - (rank - b.rank());
     const int64_t size_a = from_a < 0 ? 1 : a[from_a], size_b = from_b < 0 ? 1 : b[from_b];
     if (size_a != size_b && size_a != 1 && size_b != 1)
-      fail(at, text(what, ": shapes ", a, " and ", b, " do not broadcast: on axis ", axis - rank,
-                    " the sizes are ", size_a, " and ", size_b, " (equal sizes or 1 would do)"));
+      fail(at, text(what, ": shapes ", a, " and ", b, " do not broadcast: on axis ", axis - rank, " the sizes are ",
+                    size_a, " and ", size_b, " (equal sizes or 1 would do)"));
     out.push_back(size_a == 1 ? size_b : size_a);
   }
   return out;

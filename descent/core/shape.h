@@ -16,6 +16,7 @@ namespace descent {
 class Shape {
  public:
   static constexpr int max_rank = 8;
+  static constexpr int64_t max_elements = int64_t{1} << 48;
 
   Shape() = default;
   Shape(std::initializer_list<int64_t> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
@@ -26,15 +27,16 @@ class Shape {
   int64_t operator[](int axis) const { return sizes_[axis]; }
   int64_t& operator[](int axis) { return sizes_[axis]; }
   int64_t back() const { return sizes_[rank_ - 1]; }
-  int64_t elements() const;  // the product of the sizes; 1 for a scalar
+  // The product of the sizes; 1 for a scalar. Fails if there are more than max_elements.
+  int64_t elements() const;
 
   const int64_t* begin() const { return sizes_; }
   const int64_t* end() const { return sizes_ + rank_; }
   std::vector<int64_t> to_vector() const { return {begin(), end()}; }
 
   void push_back(int64_t size);
-  Shape without(int axis) const;                  // that axis dropped
-  Shape with(int axis, int64_t size) const;       // that axis resized
+  Shape without(int axis) const;             // that axis dropped
+  Shape with(int axis, int64_t size) const;  // that axis resized
   Shape first(int axes) const { return Shape(std::span(sizes_, axes)); }
 
   friend bool operator==(const Shape& a, const Shape& b);

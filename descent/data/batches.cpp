@@ -66,7 +66,9 @@ int64_t epoch_rows(int64_t rows, const BatchOptions& options) {
 void check(const Dataset& data, const BatchOptions& options) {
   const int64_t rows = data.size();
   if (rows == 0) fail("batches: the data set has no rows");
-  if (rows > std::numeric_limits<uint32_t>::max()) fail(text("batches: ", rows, " rows are more than can be shuffled"));
+  constexpr int64_t most = std::numeric_limits<uint32_t>::max();
+  if (rows > most) fail(text("batches: ", rows, " rows are more than can be shuffled"));
+  if (options.batch_size > most) fail(text("batches: a batch size of ", options.batch_size, " is more than ", most));
   if (data.targets && data.targets.shape()[0] != rows)
     fail(text("batches: inputs of ", data.inputs.type(), " and targets of ", data.targets.type(), " differ in rows"));
   if (options.epoch_size < 0) fail(text("batches: an epoch of ", options.epoch_size, " rows is not at least 0"));

@@ -27,7 +27,8 @@ class ReverseWalk {
   void run(std::span<const Tensor> sources, bool stop) {
     for (const Tensor& source : sources) sources_.insert(source.value());
     for (const uint32_t id : nodes_between(stop))
-      if (const Tensors incoming = cotangents_of(id); std::ranges::any_of(incoming, [](const Tensor& t) { return bool(t); }))
+      if (const Tensors incoming = cotangents_of(id);
+          std::ranges::any_of(incoming, [](const Tensor& t) { return bool(t); }))
         visit(id, incoming);
   }
 
@@ -62,9 +63,7 @@ class ReverseWalk {
   }
 
   // A cotangent for this value leads to a source.
-  bool wanted(Value value) const {
-    return is_floating(graph_.type(value).dtype) && depends_.contains(value.node);
-  }
+  bool wanted(Value value) const { return is_floating(graph_.type(value).dtype) && depends_.contains(value.node); }
 
   Tensors cotangents_of(uint32_t id) {
     Tensors out(graph_.node(id).outputs.size());
@@ -81,9 +80,8 @@ class ReverseWalk {
     if (node.op->vjp == nullptr && node.op->expand == nullptr) return;  // a constant as far as gradients go
     if (node.op->vjp == nullptr && !node.op->no_gradient.empty()) return;
     const Graph::Attribution origin(graph_, node.site, node.scope);
-    const Tensors back = node.op->vjp != nullptr
-                             ? node.op->vjp({inputs, outputs, incoming, node.attrs, node.site})
-                             : through_expansion(node, inputs, incoming);
+    const Tensors back = node.op->vjp != nullptr ? node.op->vjp({inputs, outputs, incoming, node.attrs, node.site})
+                                                 : through_expansion(node, inputs, incoming);
     for (size_t i = 0; i < inputs.size(); ++i)
       if (back[i] && wanted(node.inputs[i])) seed(node.inputs[i], back[i]);
   }
@@ -110,13 +108,15 @@ class ReverseWalk {
 
 }  // namespace
 
-Tensors gradients(std::span<const Tensor> outputs, std::span<const Tensor> cotangents, std::span<const Tensor> wrt, Site at) {
+Tensors gradients(std::span<const Tensor> outputs, std::span<const Tensor> cotangents, std::span<const Tensor> wrt,
+                  Site at) {
   if (outputs.empty() || outputs.size() != cotangents.size())
     fail(at, text("gradients: ", outputs.size(), " outputs need as many cotangents, got ", cotangents.size()));
   ReverseWalk walk(outputs[0].graph(), at);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].type() != cotangents[i].type())
-      fail(at, text("gradients: output ", i, " is ", outputs[i].type(), " but its cotangent is ", cotangents[i].type()));
+      fail(at,
+           text("gradients: output ", i, " is ", outputs[i].type(), " but its cotangent is ", cotangents[i].type()));
     walk.seed(outputs[i].value(), cotangents[i]);
   }
   walk.run(wrt, false);
@@ -129,7 +129,8 @@ Tensors gradients(std::span<const Tensor> outputs, std::span<const Tensor> cotan
 }
 
 Tensors gradients(Tensor loss, std::span<const Tensor> wrt, Site at) {
-  if (loss.shape().elements() != 1) fail(at, text("gradients: a loss is one number, this one is ", loss.type(), "; take its mean or sum"));
+  if (loss.shape().elements() != 1)
+    fail(at, text("gradients: a loss is one number, this one is ", loss.type(), "; take its mean or sum"));
   const Tensor one = broadcast(constant_like(loss, 1, at), loss.shape(), at);
   return gradients(std::span(&loss, 1), std::span(&one, 1), wrt, at);
 }

@@ -88,13 +88,15 @@ struct PrintAttr {
 
 uint64_t Attrs::hash() const {
   uint64_t hash = items_.size();
-  for (const auto& [name, value] : items_) hash = std::visit(HashAttr{hash_text(hash_mix(hash, value.index()), name)}, value);
+  for (const auto& [name, value] : items_)
+    hash = std::visit(HashAttr{hash_text(hash_mix(hash, value.index()), name)}, value);
   return hash;
 }
 
 std::string to_text(const Attrs& attrs) {
   std::string out;
-  for (const auto& [name, value] : attrs) out += text(out.empty() ? "" : ", ", name, "=", std::visit(PrintAttr{}, value));
+  for (const auto& [name, value] : attrs)
+    out += text(out.empty() ? "" : ", ", name, "=", std::visit(PrintAttr{}, value));
   return out;
 }
 
@@ -133,10 +135,12 @@ std::vector<std::string_view> split_items(std::string_view text) {
 }
 
 Attr parse_attr(std::string_view word) {
-  if (word.size() >= 2 && word.front() == '"' && word.back() == '"') return std::string(word.substr(1, word.size() - 2));
+  if (word.size() >= 2 && word.front() == '"' && word.back() == '"')
+    return std::string(word.substr(1, word.size() - 2));
   if (word.size() >= 2 && word.front() == '[' && word.back() == ']') {
     std::vector<int64_t> values;
-    for (const std::string_view item : split_items(word.substr(1, word.size() - 2))) values.push_back(parse_integer(item));
+    for (const std::string_view item : split_items(word.substr(1, word.size() - 2)))
+      values.push_back(parse_integer(item));
     return values;
   }
   if (const auto dtype = dtype_from_text(word)) return *dtype;

@@ -44,7 +44,7 @@ class Attrs {
   std::vector<std::pair<std::string, Attr>> items_;
 };
 
-std::string to_text(const Attrs& attrs);          // `axis=1, shape=[2,3], rate=0.5, to=bf16, name="x"`
-Attrs attrs_from_text(std::string_view text);     // the inverse; fails naming what it could not read
+std::string to_text(const Attrs& attrs);       // `axis=1, shape=[2,3], rate=0.5, to=bf16, name="x"`
+Attrs attrs_from_text(std::string_view text);  // the inverse; fails naming what it could not read
 
 }  // namespace descent

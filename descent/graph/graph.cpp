@@ -43,6 +43,7 @@ uint32_t Graph::add(const OpDef& op, std::vector<Value> inputs, Attrs attrs, Sit
   std::vector<Type> outputs;
   try {
     outputs = op.infer({types, attrs, site});
+    for (const Type& each : outputs) each.shape.elements();  // fails if they are too many
   } catch (const Error& error) {
     fail(site, layer + error.what());
   }
@@ -76,7 +77,8 @@ void verify(const Graph& graph) {
     std::vector<Type> types;
     for (const Value value : node.inputs) {
       if (value.node >= id || value.port >= graph.node(value).outputs.size())
-        fail(text("node %", id, " (", node.op->name, ") reads %", value.node, ":", value.port, ", which is not before it"));
+        fail(text("node %", id, " (", node.op->name, ") reads %", value.node, ":", value.port,
+                  ", which is not before it"));
       types.push_back(graph.type(value));
     }
     if (node.op->infer({types, node.attrs, node.site}) != node.outputs)

@@ -15,7 +15,8 @@ Tensors apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Site
   std::vector<Value> values;
   for (const Tensor& input : inputs) {
     if (!input) fail(at, text(op.name, ": input ", values.size(), " is an empty tensor"));
-    if (graph != nullptr && graph != &input.graph()) fail(at, text(op.name, ": its inputs come from two different graphs"));
+    if (graph != nullptr && graph != &input.graph())
+      fail(at, text(op.name, ": its inputs come from two different graphs"));
     graph = &input.graph();
     values.push_back(input.value());
   }
@@ -28,7 +29,8 @@ Tensors apply(const OpDef& op, std::span<const Tensor> inputs, Attrs attrs, Site
 std::vector<Type> infer_same(const InferArgs& args, std::string_view name) {
   for (size_t i = 1; i < args.inputs.size(); ++i)
     if (!(args.inputs[i] == args.inputs[0]))
-      fail(text(name, ": input ", i, " is ", args.inputs[i], " but input 0 is ", args.inputs[0], "; they must be the same"));
+      fail(text(name, ": input ", i, " is ", args.inputs[i], " but input 0 is ", args.inputs[0],
+                "; they must be the same"));
   return {args.inputs[0]};
 }
 

@@ -17,7 +17,25 @@ enum class OpClass { leaf, elementwise, view, reduce, index, contraction, compos
 
 // The scalar instructions of loop kernels: what an elementwise core op does to one element. A composite has none.
 enum class ScalarOp : uint8_t {
-  neg, exp, log, sqrt, sin, cos, tanh, erf, floor, cast, add, mul, div, max, min, pow, less, equal, where
+  neg,
+  exp,
+  log,
+  sqrt,
+  sin,
+  cos,
+  tanh,
+  erf,
+  floor,
+  cast,
+  add,
+  mul,
+  div,
+  max,
+  min,
+  pow,
+  less,
+  equal,
+  where
 };
 
 // A dense row-major array of doubles: what the reference interpreter computes with (integers are exact up to 2^53).
@@ -81,15 +99,15 @@ struct OpDef {
   std::string_view name;
   std::string_view summary;
   OpClass op_class;
-  int arity;                                               // -1: any number of inputs
+  int arity;  // -1: any number of inputs
   std::vector<Type> (*infer)(const InferArgs&);
-  void (*evaluate)(const EvalArgs&);                       // the meaning, in double
-  Tensors (*expand)(const ExpandArgs&) = nullptr;          // composites: the same in other ops
-  Tensors (*vjp)(const VjpArgs&) = nullptr;                // one gradient an input (no tensor: none); null: from expand
-  std::string_view no_gradient = {};                       // why there is none
-  std::optional<ScalarOp> scalar = {};                     // elementwise core ops
-  bool exact = false;                                      // results are chosen, copied or counted, not computed with
-                                                           // rounding: backends give the meaning's bits
+  void (*evaluate)(const EvalArgs&);               // the meaning, in double
+  Tensors (*expand)(const ExpandArgs&) = nullptr;  // composites: the same in other ops
+  Tensors (*vjp)(const VjpArgs&) = nullptr;        // one gradient an input (no tensor: none); null: from expand
+  std::string_view no_gradient = {};               // why there is none
+  std::optional<ScalarOp> scalar = {};             // elementwise core ops
+  bool exact = false;                              // results are chosen, copied or counted, not computed with
+                                                   // rounding: backends give the meaning's bits
   Samples (*samples)() = nullptr;
   Misuses (*misuse)() = nullptr;
   int64_t (*multiply_adds)(std::span<const Type> inputs, const Attrs&) = nullptr;  // contractions
@@ -98,21 +116,33 @@ struct OpDef {
 // --- What an op's header must state. An op is a struct of statics; `op_def<T>()` is its record. ---
 
 template <class T>
-concept HasVjp = requires(const VjpArgs& args) { { T::vjp(args) } -> std::same_as<Tensors>; };
+concept HasVjp = requires(const VjpArgs& args) {
+  { T::vjp(args) } -> std::same_as<Tensors>;
+};
 template <class T>
-concept HasExpand = requires(const ExpandArgs& args) { { T::expand(args) } -> std::same_as<Tensors>; };
+concept HasExpand = requires(const ExpandArgs& args) {
+  { T::expand(args) } -> std::same_as<Tensors>;
+};
 template <class T>
-concept NoGradient = requires { { T::no_gradient } -> std::convertible_to<std::string_view>; };
+concept NoGradient = requires {
+  { T::no_gradient } -> std::convertible_to<std::string_view>;
+};
 template <class T>
-concept HasScalar = requires { { T::scalar_op } -> std::convertible_to<ScalarOp>; };
+concept HasScalar = requires {
+  { T::scalar_op } -> std::convertible_to<ScalarOp>;
+};
 template <class T>
-concept HasExact = requires { requires std::same_as<decltype(T::exact), const bool>; };
+concept HasExact = requires {
+  requires std::same_as<decltype(T::exact), const bool>;
+};
 template <class T>
 concept HasMultiplyAdds = requires(std::span<const Type> inputs, const Attrs& attrs) {
   { T::multiply_adds(inputs, attrs) } -> std::same_as<int64_t>;
 };
 template <class T>
-concept HasMisuse = requires { { T::misuse() } -> std::same_as<Misuses>; };
+concept HasMisuse = requires {
+  { T::misuse() } -> std::same_as<Misuses>;
+};
 
 // The concept that rejects an op lacking a meaning, a shape rule, a gradient (or the reason for none), or samples; a
 // contraction also counts its work.
@@ -125,20 +155,27 @@ concept OpSpec = requires(const InferArgs& infer, const EvalArgs& evaluate) {
   { T::infer(infer) } -> std::same_as<std::vector<Type>>;
   { T::evaluate(evaluate) } -> std::same_as<void>;
   { T::samples() } -> std::same_as<Samples>;
-} && (HasVjp<T> || HasExpand<T> || NoGradient<T>) && (HasExpand<T> == (T::op_class == OpClass::composite)) &&
+}
+&&(HasVjp<T> || HasExpand<T> || NoGradient<T>)&&(HasExpand<T> == (T::op_class == OpClass::composite)) &&
     (HasMultiplyAdds<T> == (T::op_class == OpClass::contraction));
 
 template <OpSpec T>
 const OpDef& op_def() {
   static const OpDef def = [] {
-    OpDef out{.name = T::name, .summary = T::summary, .op_class = T::op_class, .arity = T::arity,
-              .infer = &T::infer, .evaluate = &T::evaluate};
+    OpDef out{.name = T::name,
+              .summary = T::summary,
+              .op_class = T::op_class,
+              .arity = T::arity,
+              .infer = &T::infer,
+              .evaluate = &T::evaluate};
     if constexpr (HasExpand<T>) out.expand = &T::expand;
     if constexpr (HasVjp<T>) out.vjp = &T::vjp;
     if constexpr (NoGradient<T>) out.no_gradient = T::no_gradient;
     if constexpr (HasScalar<T>) out.scalar = T::scalar_op;
-    if constexpr (HasExact<T>) out.exact = T::exact;
-    else out.exact = T::op_class == OpClass::view || T::op_class == OpClass::leaf;
+    if constexpr (HasExact<T>)
+      out.exact = T::exact;
+    else
+      out.exact = T::op_class == OpClass::view || T::op_class == OpClass::leaf;
     if constexpr (HasMisuse<T>) out.misuse = &T::misuse;
     if constexpr (HasMultiplyAdds<T>) out.multiply_adds = &T::multiply_adds;
     out.samples = &T::samples;

@@ -102,7 +102,8 @@ void parse_line(std::string_view content, std::span<const OpDef* const> ops, Gra
     attrs = attrs_from_text(line.until("}"));
     line.expect("}");
   }
-  if (graph.add(**op, std::move(inputs), std::move(attrs), {}) != id) fail(text("%", id, " is out of order or equal to an older node"));
+  if (graph.add(**op, std::move(inputs), std::move(attrs), {}) != id)
+    fail(text("%", id, " is out of order or equal to an older node"));
   line.expect(": ");
   if (const std::string types = types_text(graph.node(id).outputs); !line.rest().starts_with(types))
     fail(text("%", id, " is ", types, ", the text says ", line.rest()));

@@ -66,9 +66,7 @@ class FileSource : public Source {
  public:
   explicit FileSource(const fs::path& path) : path_(path), file_(open_regular(path, size_)) {}
   uint64_t size() const override { return size_; }
-  void read(uint64_t offset, std::span<std::byte> into) const override {
-    read_at(file_, path_, offset, into);
-  }
+  void read(uint64_t offset, std::span<std::byte> into) const override { read_at(file_, path_, offset, into); }
 
  private:
   fs::path path_;

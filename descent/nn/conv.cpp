@@ -21,6 +21,8 @@ Conv::Conv(std::string_view title, int axes, int64_t features, PerAxis kernel, C
       refuse(text("the ", what, " is 1 or ", axes_, " numbers, got ", to_text(sizes)));
     if (std::ranges::min(sizes.values) < least)
       refuse(text("the ", what, " must be at least ", least, ", got ", to_text(sizes)));
+    if (std::ranges::max(sizes.values) > longest_window)
+      refuse(text("the ", what, " must be at most ", longest_window, ", got ", to_text(sizes)));
   };
   check(kernel_, "kernel", 1);
   check(options_.stride, "stride", 1);

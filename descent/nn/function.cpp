@@ -34,7 +34,8 @@ Function::Entry& Function::make_entry(std::span<const Type> types) {
   std::vector<Value> results;
   for (const Tensor& result : traced.results) results.push_back(result.value());
   Entry entry{{types.begin(), types.end()}, nullptr, {}, {}, {}, {}};
-  entry.step = std::make_unique<CompiledStep>(*traced.graph, results, traced.options, default_backend(), ExecutableOptions{options_.profile});
+  entry.step = std::make_unique<CompiledStep>(*traced.graph, results, traced.options, default_backend(),
+                                              ExecutableOptions{options_.profile});
   for (size_t i = 0; i < types.size(); ++i) entry.slots.push_back(entry.step->input_slot(text("argument", i)));
   const size_t own = traced.results.size() - traced.options.updates.size();
   size_t update = own;

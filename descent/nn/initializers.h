@@ -20,7 +20,9 @@ class Initializer {
   Initializer(std::string describe, Fill fill) : describe_(std::move(describe)), fill_(std::move(fill)) {}
 
   Array operator()(const Shape& shape, uint64_t seed, std::string_view path) const;  // f32
-  void fill(std::span<float> values, const Shape& shape, const RandomSource& source) const { fill_(values, shape, source); }
+  void fill(std::span<float> values, const Shape& shape, const RandomSource& source) const {
+    fill_(values, shape, source);
+  }
   const std::string& describe() const { return describe_; }
 
  private:
@@ -55,8 +57,8 @@ Initializer lecun_normal();
 Initializer orthogonal(double gain = 1);
 
 // For convolutions: the first results copy their channel, at the window's centre (Zagoruyko and Komodakis, "DiracNets",
-// 2017); those beyond the number of channels are uniform with variance 1 / (3 fan in), as in Jordan, "94% on CIFAR-10 in
-// 3.29 seconds on a single GPU", 2024.
+// 2017); those beyond the number of channels are uniform with variance 1 / (3 fan in), as in Jordan, "94% on CIFAR-10
+// in 3.29 seconds on a single GPU", 2024.
 Initializer dirac();
 
 }  // namespace init

@@ -20,9 +20,13 @@ Tensor trace_layer(Pass& pass, std::string_view name, Module& layer, Tensor x) {
 ParameterPtr make_parameter(Pass& pass, std::string_view leaf, const Shape& shape, const Initializer& initial,
                             bool decays) {
   const std::string name = pass.path(leaf);
-  auto parameter = std::make_shared<Parameter>(name, initial(shape, pass.seed(), name));
-  parameter->decays = decays;
-  return parameter;
+  try {
+    auto parameter = std::make_shared<Parameter>(name, initial(shape, pass.seed(), name));
+    parameter->decays = decays;
+    return parameter;
+  } catch (const Error& error) {
+    fail(text("the parameter ", name, " ", shape, ": ", error.what()));
+  }
 }
 
 StatePtr make_state(Pass& pass, std::string_view leaf, Array value) {

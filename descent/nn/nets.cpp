@@ -59,10 +59,10 @@ Sequential lenet5(int64_t outputs) {
 
 Sequential vgg_small(int64_t outputs, int64_t width) {
   std::vector<Layer> layers;
-  for (const int64_t features : {width, 2 * width, 4 * width})
-    layers.emplace_back(text("block", layers.size() + 1),
-                        Sequential{bare_conv(features, 3), BatchNorm{}, ReLU{}, bare_conv(features, 3), BatchNorm{},
-                                   ReLU{}, MaxPool{2}});
+  for (int block = 0; block < 3; ++block)
+    layers.emplace_back(text("block", block + 1),
+                        Sequential{bare_conv(width << block, 3), BatchNorm{}, ReLU{}, bare_conv(width << block, 3),
+                                   BatchNorm{}, ReLU{}, MaxPool{2}});
   layers.emplace_back("flatten", Flatten{});
   layers.emplace_back("dropout", Dropout{0.5});
   layers.emplace_back("scores", Linear{outputs});

@@ -7,7 +7,8 @@
 namespace descent::nn {
 
 void State::assign(const Array& value) {
-  if (value.type() != array_.type()) fail(text("state '", name_, "' is ", array_.type(), ", it cannot take ", value.type()));
+  if (value.type() != array_.type())
+    fail(text("state '", name_, "' is ", array_.type(), ", it cannot take ", value.type()));
   std::ranges::copy(value.bytes(), array_.bytes().begin());
   mark_written();
 }
@@ -32,7 +33,8 @@ Pass::Pass(Graph& graph, bool training, uint64_t seed, RandomStates* random)
 Pass::Touched& Pass::touch(const StatePtr& state) {
   for (Touched& known : touched_) {
     if (known.state == state) return known;
-    if (known.state->name() == state->name()) fail(text("two different states are called '", state->name(), "'; name one of the layers otherwise"));
+    if (known.state->name() == state->name())
+      fail(text("two different states are called '", state->name(), "'; name one of the layers otherwise"));
   }
   touched_.push_back({state, input(graph_, state->name(), state->type()), {}});
   return touched_.back();
@@ -41,7 +43,8 @@ Pass::Touched& Pass::touch(const StatePtr& state) {
 Tensor Pass::read(const StatePtr& state) { return touch(state).before; }
 
 void Pass::assign(const StatePtr& state, Tensor value) {
-  if (value.type() != state->type()) fail(text("state '", state->name(), "' is ", state->type(), ", its new value is ", value.type()));
+  if (value.type() != state->type())
+    fail(text("state '", state->name(), "' is ", state->type(), ", its new value is ", value.type()));
   touch(state).after = value;
 }
 

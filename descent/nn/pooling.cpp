@@ -15,6 +15,8 @@ namespace {
 void check_least(const PerAxis& sizes, std::string_view layer, std::string_view what, int64_t least, Site at) {
   if (sizes.values.empty() || std::ranges::min(sizes.values) < least)
     throw UsageError(at, text(layer, ": the ", what, " must be at least ", least, ", got ", to_text(sizes)));
+  if (std::ranges::max(sizes.values) > longest_window)
+    throw UsageError(at, text(layer, ": the ", what, " must be at most ", longest_window, ", got ", to_text(sizes)));
 }
 
 void check(const PerAxis& kernel, const PoolOptions& options, std::string_view layer, Site at) {
@@ -81,7 +83,9 @@ Tensor AdaptiveAveragePool::forward(Pass& pass, Tensor x) {
 }
 
 Upsample::Upsample(int64_t factor, bool bilinear, Site at) : factor_(factor), bilinear_(bilinear), at_(at) {
-  if (factor < 1) throw UsageError(at, text("Upsample: the factor must be at least 1, got ", factor));
+  constexpr int64_t most = 1 << 14;
+  if (factor < 1 || factor > most)
+    throw UsageError(at, text("Upsample: the factor must be from 1 to ", most, ", got ", factor));
 }
 Tensor Upsample::forward(Pass& pass, Tensor x) {
   spatial_axes(pass, *this, x, at_);

@@ -24,14 +24,15 @@ struct Broadcast {
   static void evaluate(const EvalArgs& args) {
     const Dense& in = args.inputs[0];
     const Shape& shape = args.outputs[0].type.shape;
-    for_each_index(shape, [&, lead = shape.rank() - in.type.shape.rank()](std::span<const int64_t> index, int64_t flat) {
-      int64_t from = 0;
-      for (int axis = 0; axis < in.type.shape.rank(); ++axis) {
-        const int64_t size = in.type.shape[axis];
-        from = from * size + (size == 1 ? 0 : index[axis + lead]);
-      }
-      args.outputs[0].values[flat] = in.values[from];
-    });
+    for_each_index(shape,
+                   [&, lead = shape.rank() - in.type.shape.rank()](std::span<const int64_t> index, int64_t flat) {
+                     int64_t from = 0;
+                     for (int axis = 0; axis < in.type.shape.rank(); ++axis) {
+                       const int64_t size = in.type.shape[axis];
+                       from = from * size + (size == 1 ? 0 : index[axis + lead]);
+                     }
+                     args.outputs[0].values[flat] = in.values[from];
+                   });
   }
 
   static Tensors vjp(const VjpArgs& args) { return {sum_to(args.cotangents[0], args.inputs[0].shape(), args.at)}; }
@@ -44,7 +45,8 @@ struct Broadcast {
             {"empty", {{{DType::f32, {1}}}}, {{"shape", std::vector<int64_t>{0}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {3}}}, {{"shape", std::vector<int64_t>{4}}}, "broadcast: shapes [3] and [4] do not broadcast"}};
+    return {
+        {{{DType::f32, {3}}}, {{"shape", std::vector<int64_t>{4}}}, "broadcast: shapes [3] and [4] do not broadcast"}};
   }
 };
 

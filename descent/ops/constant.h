@@ -15,7 +15,8 @@ struct Constant {
   static std::vector<Type> infer(const InferArgs& args) { return {{args.attrs.dtype("dtype"), {}}}; }
   static void evaluate(const EvalArgs& args) { args.outputs[0].values[0] = args.attrs.number("value"); }
   static Samples samples() {
-    return {{"f32", {}, {{"value", 0.1}, {"dtype", DType::f32}}}, {"i32", {}, {{"value", -7.0}, {"dtype", DType::i32}}}};
+    return {{"f32", {}, {{"value", 0.1}, {"dtype", DType::f32}}},
+            {"i32", {}, {{"value", -7.0}, {"dtype", DType::i32}}}};
   }
 };
 

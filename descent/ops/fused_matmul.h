@@ -8,13 +8,15 @@ namespace descent {
 // this op of them after it has made the gradients.
 struct FusedMatmul {
   static constexpr auto name = "fused_matmul";
-  static constexpr auto summary = "activation(a b + bias) rounded once: {activation: none or relu, to}; bias[n] is optional";
+  static constexpr auto summary =
+      "activation(a b + bias) rounded once: {activation: none or relu, to}; bias[n] is optional";
   static constexpr OpClass op_class = OpClass::contraction;
   static constexpr int arity = -1;
   static constexpr auto no_gradient = "the compiler makes it after the gradients";
 
   static std::vector<Type> infer(const InferArgs& args) {
-    if (args.inputs.size() < 2 || args.inputs.size() > 3) fail(text(name, ": takes 2 or 3 inputs, got ", args.inputs.size()));
+    if (args.inputs.size() < 2 || args.inputs.size() > 3)
+      fail(text(name, ": takes 2 or 3 inputs, got ", args.inputs.size()));
     const std::vector<Type> out = Matmul::infer({args.inputs.first(2), args.attrs, args.at});
     if (args.inputs.size() == 3 && args.inputs[2] != Type{DType::f32, {out[0].shape.back()}})
       fail(text(name, ": the bias of a product ", out[0], " is f32[", out[0].shape.back(), "], got ", args.inputs[2]));
@@ -32,7 +34,9 @@ struct FusedMatmul {
     }
   }
 
-  static int64_t multiply_adds(std::span<const Type> inputs, const Attrs& attrs) { return Matmul::multiply_adds(inputs, attrs); }
+  static int64_t multiply_adds(std::span<const Type> inputs, const Attrs& attrs) {
+    return Matmul::multiply_adds(inputs, attrs);
+  }
 
   static Samples samples() {
     const Attrs relu{{"activation", std::string("relu")}, {"to", DType::f32}};

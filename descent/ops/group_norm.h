@@ -4,8 +4,8 @@
 
 namespace descent {
 
-// Wu and He, "Group normalization", 2018. With as many groups as channels it is instance normalisation (Ulyanov, Vedaldi
-// and Lempitsky 2016).
+// Wu and He, "Group normalization", 2018. With as many groups as channels it is instance normalisation (Ulyanov,
+// Vedaldi and Lempitsky 2016).
 struct GroupNorm {
   static constexpr auto name = "group_norm";
   static constexpr auto summary =
@@ -28,12 +28,15 @@ struct GroupNorm {
     const int64_t channels = shape.back(), groups = args.attrs.integer("groups");
     const int64_t examples = shape[0], each = examples == 0 ? 0 : std::ssize(x) / examples;
     std::vector<double> mean(static_cast<size_t>(examples * groups)), variance(mean.size());
-    const auto group_of = [&](int64_t i) { return static_cast<size_t>(i / each * groups + i % channels / (channels / groups)); };
+    const auto group_of = [&](int64_t i) {
+      return static_cast<size_t>(i / each * groups + i % channels / (channels / groups));
+    };
     const auto size = static_cast<double>(each / groups);
     for (int64_t i = 0; i < std::ssize(x); ++i) mean[group_of(i)] += x[i] / size;
     for (int64_t i = 0; i < std::ssize(x); ++i) variance[group_of(i)] += std::pow(x[i] - mean[group_of(i)], 2) / size;
     for (int64_t i = 0; i < std::ssize(x); ++i)
-      args.outputs[0].values[i] = (x[i] - mean[group_of(i)]) / std::sqrt(variance[group_of(i)] + args.attrs.number("epsilon")) *
+      args.outputs[0].values[i] = (x[i] - mean[group_of(i)]) /
+                                      std::sqrt(variance[group_of(i)] + args.attrs.number("epsilon")) *
                                       args.inputs[1].values[i % channels] +
                                   args.inputs[2].values[i % channels];
   }
@@ -61,21 +64,24 @@ struct GroupNorm {
       return std::vector<SampleInput>{{{DType::f32, shape}, low, high}, {channels, 0.5, 2}, {channels}};
     };
     const auto of = [](int64_t groups) { return Attrs{{"groups", groups}, {"epsilon", 1e-5}}; };
-    return {{"groups", inputs({2, 3, 2, 6}, -3, 3), of(3)},     {"one group", inputs({2, 3, 3, 4}, -3, 3), of(1)},
-            {"instances", inputs({2, 3, 4, 3}, -3, 3), of(3)},  {"rows", inputs({3, 8}, -3, 3), of(2)},
-            {"sounds", inputs({2, 5, 4}, -3, 3), of(2)},        {"empty", inputs({0, 3, 3, 4}, -3, 3), of(2)}};
+    return {{"groups", inputs({2, 3, 2, 6}, -3, 3), of(3)},    {"one group", inputs({2, 3, 3, 4}, -3, 3), of(1)},
+            {"instances", inputs({2, 3, 4, 3}, -3, 3), of(3)}, {"rows", inputs({3, 8}, -3, 3), of(2)},
+            {"sounds", inputs({2, 5, 4}, -3, 3), of(2)},       {"empty", inputs({0, 3, 3, 4}, -3, 3), of(2)}};
   }
   static Misuses misuse() {
     const Type x{DType::f32, {4, 2, 2, 8}}, eight{DType::f32, {8}};
     return {{{x, eight, eight},
              {{"groups", int64_t{3}}, {"epsilon", 1e-5}},
              "group_norm: 3 groups do not divide the 8 channels of f32[4,2,2,8]"},
-            {{eight, eight, eight}, {{"groups", int64_t{2}}, {"epsilon", 1e-5}}, "group_norm: needs examples with channels"}};
+            {{eight, eight, eight},
+             {{"groups", int64_t{2}}, {"epsilon", 1e-5}},
+             "group_norm: needs examples with channels"}};
   }
 };
 
 // x [n, .., channels], gain and bias [channels].
-inline Tensor group_norm(Tensor x, Tensor gain, Tensor bias, int64_t groups, double epsilon = 1e-5, Site at = Site::here()) {
+inline Tensor group_norm(Tensor x, Tensor gain, Tensor bias, int64_t groups, double epsilon = 1e-5,
+                         Site at = Site::here()) {
   return apply<GroupNorm>({x, gain, bias}, {{"groups", groups}, {"epsilon", epsilon}}, at);
 }
 

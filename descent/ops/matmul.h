@@ -15,14 +15,15 @@ struct Matmul {
   static std::vector<Type> infer(const InferArgs& args) {
     const Type &a = args.inputs[0], &b = args.inputs[1];
     const auto both = [&] { return text("lhs ", a, ", rhs ", b); };
-    if (a.dtype != b.dtype || !is_floating(a.dtype)) fail(text(name, ": needs two inputs of one floating type: ", both()));
+    if (a.dtype != b.dtype || !is_floating(a.dtype))
+      fail(text(name, ": needs two inputs of one floating type: ", both()));
     const int rank = a.shape.rank();
     if (rank < 2 || rank != b.shape.rank()) fail(text(name, ": needs two inputs of equal rank, at least 2: ", both()));
     for (int axis = 0; axis < rank - 2; ++axis)
       if (a.shape[axis] != b.shape[axis]) fail(text(name, ": leading sizes differ on axis ", axis, ": ", both()));
     if (a.shape[rank - 1] != b.shape[rank - 2])
-      fail(text(name, ": inner sizes differ: lhs ", a, " axis ", rank - 1, " is ", a.shape[rank - 1], ", rhs ", b, " axis ",
-                rank - 2, " is ", b.shape[rank - 2]));
+      fail(text(name, ": inner sizes differ: lhs ", a, " axis ", rank - 1, " is ", a.shape[rank - 1], ", rhs ", b,
+                " axis ", rank - 2, " is ", b.shape[rank - 2]));
     return {{args.attrs.has("to") ? args.attrs.dtype("to") : a.dtype, a.shape.with(rank - 1, b.shape[rank - 1])}};
   }
 
@@ -49,7 +50,8 @@ struct Matmul {
     const Tensor a = args.inputs[0], b = args.inputs[1];
     Tensor g = args.cotangents[0];
     if (g.dtype() != a.dtype()) g = cast(g, a.dtype(), args.at);
-    return {apply<Matmul>({g, transpose(b, args.at)}, {}, args.at), apply<Matmul>({transpose(a, args.at), g}, {}, args.at)};
+    return {apply<Matmul>({g, transpose(b, args.at)}, {}, args.at),
+            apply<Matmul>({transpose(a, args.at), g}, {}, args.at)};
   }
 
   static Samples samples() {
@@ -69,7 +71,9 @@ struct Matmul {
             {{{DType::f32, {2, 3}}, {DType::bf16, {3, 4}}},
              {},
              "matmul: needs two inputs of one floating type: lhs f32[2,3], rhs bf16[3,4]"},
-            {{{DType::f32, {3}}, {DType::f32, {3}}}, {}, "matmul: needs two inputs of equal rank, at least 2: lhs f32[3], rhs f32[3]"},
+            {{{DType::f32, {3}}, {DType::f32, {3}}},
+             {},
+             "matmul: needs two inputs of equal rank, at least 2: lhs f32[3], rhs f32[3]"},
             {{{DType::f32, {2, 3, 4}}, {DType::f32, {5, 4, 6}}},
              {},
              "matmul: leading sizes differ on axis 0: lhs f32[2,3,4], rhs f32[5,4,6]"}};

@@ -15,15 +15,17 @@ inline Windows pool_windows(const Attrs& attrs, const Type& x, std::string_view 
   Windows out = windows_of(attrs, spatial_sizes(x.shape), attrs.integers("window"), x, name);
   for (int axis = 0; axis < out.axes(); ++axis)
     if (out.low[axis] >= out.size[axis] || attrs.integers("high")[axis] >= out.size[axis])
-      fail(text(name, ": a padding of ", out.low[axis], " and ", attrs.integers("high")[axis], " on axis ", axis + 1, " of ", x,
-                " makes windows of ", out.size[axis], " that hold nothing"));
+      fail(text(name, ": a padding of ", out.low[axis], " and ", attrs.integers("high")[axis], " on axis ", axis + 1,
+                " of ", x, " makes windows of ", out.size[axis], " that hold nothing"));
     else if (out.image[axis] == 0)
       fail(text(name, ": axis ", axis + 1, " of ", x, " is empty"));
   return out;
 }
 
 inline Attrs pool_geometry(const Attrs& attrs) {
-  return {{"window", attrs.integers("window")}, {"strides", attrs.integers("strides")}, {"low", attrs.integers("low")},
+  return {{"window", attrs.integers("window")},
+          {"strides", attrs.integers("strides")},
+          {"low", attrs.integers("low")},
           {"high", attrs.integers("high")}};
 }
 
@@ -34,9 +36,7 @@ struct PoolCase {
   std::vector<int64_t> window, strides, low, high;
 
   Attrs attrs() const { return {{"window", window}, {"strides", strides}, {"low", low}, {"high", high}}; }
-  Shape result() const {
-    return image_shape(x[0], pool_windows(attrs(), {DType::f32, x}, "sample").out, x.back());
-  }
+  Shape result() const { return image_shape(x[0], pool_windows(attrs(), {DType::f32, x}, "sample").out, x.back()); }
 };
 
 inline std::vector<PoolCase> pool_cases() {
@@ -55,7 +55,8 @@ inline std::vector<PoolCase> pool_cases() {
 struct MaxPool {
   static constexpr auto name = "max_pool";
   static constexpr auto summary =
-      "the largest of each window of images, and its place there as u8, the first of several: {window, strides, low, high}";
+      "the largest of each window of images, and its place there as u8, the first of several: {window, strides, low, "
+      "high}";
   static constexpr OpClass op_class = OpClass::index;
   static constexpr int arity = 1;
   static constexpr bool exact = true;
@@ -90,7 +91,8 @@ struct MaxPool {
 
   static Tensors vjp(const VjpArgs& args) {
     if (!args.cotangents[0]) return {Tensor()};
-    return {max_pool_gradient(args.cotangents[0], args.outputs[1], spatial_sizes(args.inputs[0].shape()), args.attrs, args.at)};
+    return {max_pool_gradient(args.cotangents[0], args.outputs[1], spatial_sizes(args.inputs[0].shape()), args.attrs,
+                              args.at)};
   }
 
   static Samples samples() {
@@ -98,7 +100,8 @@ struct MaxPool {
     for (const PoolCase& each : pool_cases()) out.push_back({each.name, {{{DType::f32, each.x}}}, each.attrs()});
     const Attrs pairs = PoolCase{"", {}, {2}, {2}, {0}, {0}}.attrs();
     out.push_back({"ties", {{{DType::f32, {1, 6, 1}}, 0, 0, {1, 1, 0, -0.0, -3, -3}}}, pairs, false});
-    out.push_back({"edge", {{{DType::f32, {1, 8, 1}}, 0, 0, {NAN, 1, 2, NAN, -HUGE_VAL, -HUGE_VAL, 1, HUGE_VAL}}}, pairs, false});
+    out.push_back(
+        {"edge", {{{DType::f32, {1, 8, 1}}, 0, 0, {NAN, 1, 2, NAN, -HUGE_VAL, -HUGE_VAL, 1, HUGE_VAL}}}, pairs, false});
     return out;
   }
   static Misuses misuse() {
@@ -106,28 +109,36 @@ struct MaxPool {
       return PoolCase{"", {}, std::move(window), {2, 2}, {low, 0}, {0, 0}}.attrs();
     };
     const Type x{DType::f32, {8, 28, 28, 3}};
-    return {{{{DType::f32, {8, 28}}}, two(0, {2, 2}), "max_pool: needs images [examples, height, width, channels]"},
-            {{x}, two(2, {2, 2}), "a padding of 2 and 0 on axis 1 of f32[8,28,28,3] makes windows of 2 that hold nothing"},
-            {{x}, two(0, {2, 29}), "max_pool: the window spans 29 on axis 2 of f32[8,28,28,3], which has 28 and 0 of padding"},
-            {{x}, two(0, {17, 17}), "max_pool: a window has at most 256 elements, this one 289"},
-            {{{DType::u8, {8, 28, 28, 3}}}, two(0, {2, 2}), "max_pool: needs floating-point images, got u8[8,28,28,3]"}};
+    return {
+        {{{DType::f32, {8, 28}}}, two(0, {2, 2}), "max_pool: needs images [examples, height, width, channels]"},
+        {{x}, two(2, {2, 2}), "a padding of 2 and 0 on axis 1 of f32[8,28,28,3] makes windows of 2 that hold nothing"},
+        {{x},
+         two(0, {2, 29}),
+         "max_pool: the window spans 29 on axis 2 of f32[8,28,28,3], which has 28 and 0 of padding"},
+        {{x}, two(0, {17, 17}), "max_pool: a window has at most 256 elements, this one 289"},
+        {{{DType::u8, {8, 28, 28, 3}}}, two(0, {2, 2}), "max_pool: needs floating-point images, got u8[8,28,28,3]"}};
   }
 };
 
 struct PoolGeometry {
-  std::vector<int64_t> strides = {}, low = {}, high = {};  // one a spatial axis; empty: the window's sizes, 0 of padding
+  std::vector<int64_t> strides = {}, low = {},
+                       high = {};  // one a spatial axis; empty: the window's sizes, 0 of padding
 
   Attrs attrs(const std::vector<int64_t>& window) const {
     const auto or_else = [](const std::vector<int64_t>& given, const std::vector<int64_t>& fallback) {
       return given.empty() ? fallback : given;
     };
     const std::vector<int64_t> zeros(window.size(), 0);
-    return {{"window", window}, {"strides", or_else(strides, window)}, {"low", or_else(low, zeros)}, {"high", or_else(high, zeros)}};
+    return {{"window", window},
+            {"strides", or_else(strides, window)},
+            {"low", or_else(low, zeros)},
+            {"high", or_else(high, zeros)}};
   }
 };
 
 // The largest element of each window of x [n, spatial.., c], channel by channel; padding never counts.
-inline Tensor max_pool(Tensor x, const std::vector<int64_t>& window, const PoolGeometry& options = {}, Site at = Site::here()) {
+inline Tensor max_pool(Tensor x, const std::vector<int64_t>& window, const PoolGeometry& options = {},
+                       Site at = Site::here()) {
   return apply<MaxPool>({x}, options.attrs(window), at);
 }
 

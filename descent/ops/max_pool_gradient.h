@@ -19,7 +19,8 @@ struct TapWalk {
       for (int64_t n = 0; n < examples; ++n)
         for (int64_t c = 0; c < channels; ++c) {
           const int64_t at = (n * places + place) * channels + c;
-          if (taps[static_cast<size_t>(at)] == static_cast<double>(tap)) visit((n * elements + element) * channels + c, at);
+          if (taps[static_cast<size_t>(at)] == static_cast<double>(tap))
+            visit((n * elements + element) * channels + c, at);
         }
     });
   }

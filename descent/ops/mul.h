@@ -11,7 +11,8 @@ struct Mul : Elementwise<Mul, 2> {
 
   static double scalar(double a, double b) { return a * b; }
   static Tensors vjp(const VjpArgs& args) {
-    return {apply<Mul>({args.cotangents[0], args.inputs[1]}, {}, args.at), apply<Mul>({args.cotangents[0], args.inputs[0]}, {}, args.at)};
+    return {apply<Mul>({args.cotangents[0], args.inputs[1]}, {}, args.at),
+            apply<Mul>({args.cotangents[0], args.inputs[0]}, {}, args.at)};
   }
 
   static Samples samples() {

@@ -25,7 +25,8 @@ struct OperandPair {
     if (!lhs) lhs = constant_like(rhs, a.number, at);
     if (!rhs) rhs = constant_like(lhs, b.number, at);
     if (lhs.dtype() != rhs.dtype())
-      fail(at, text(what, ": operands ", lhs.type(), " and ", rhs.type(), " have different element types; cast one of them"));
+      fail(at, text(what, ": operands ", lhs.type(), " and ", rhs.type(),
+                    " have different element types; cast one of them"));
     const Shape shape = broadcast_shapes(lhs.shape(), rhs.shape(), what, at);
     lhs = broadcast(lhs, shape, at);
     rhs = broadcast(rhs, shape, at);

@@ -17,7 +17,8 @@ struct Permute {
     std::ranges::sort(sorted);
     for (size_t i = 0; i < sorted.size(); ++i)
       if (sorted.size() != static_cast<size_t>(in.shape.rank()) || sorted[i] != static_cast<int64_t>(i))
-        fail(text(name, ": the axes ", to_text(Shape(axes)), " are not an order of the ", in.shape.rank(), " axes of ", in));
+        fail(text(name, ": the axes ", to_text(Shape(axes)), " are not an order of the ", in.shape.rank(), " axes of ",
+                  in));
     Shape out;
     for (const int64_t axis : axes) out.push_back(in.shape[static_cast<int>(axis)]);
     return {{in.dtype, out}};
@@ -48,7 +49,8 @@ struct Permute {
             {"cycle", {{{DType::f32, {2, 3, 4}}}}, {{"axes", std::vector<int64_t>{2, 0, 1}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2, 3}}}, {{"axes", std::vector<int64_t>{0, 0}}}, "are not an order of the 2 axes of f32[2,3]"}};
+    return {
+        {{{DType::f32, {2, 3}}}, {{"axes", std::vector<int64_t>{0, 0}}}, "are not an order of the 2 axes of f32[2,3]"}};
   }
 };
 

@@ -13,7 +13,8 @@ struct Reshape {
   static std::vector<Type> infer(const InferArgs& args) {
     const Shape to = args.attrs.shape("shape");
     if (to.elements() != args.inputs[0].shape.elements())
-      fail(text(name, ": ", args.inputs[0], " has ", args.inputs[0].shape.elements(), " elements, ", to, " has ", to.elements()));
+      fail(text(name, ": ", args.inputs[0], " has ", args.inputs[0].shape.elements(), " elements, ", to, " has ",
+                to.elements()));
     return {{args.inputs[0].dtype, to}};
   }
   static void evaluate(const EvalArgs& args) { args.outputs[0].values = args.inputs[0].values; }
@@ -35,15 +36,20 @@ struct Reshape {
 inline Tensor reshape(Tensor x, std::vector<int64_t> sizes, Site at = Site::here()) {
   int64_t known = 1, *open = nullptr;
   for (int64_t& size : sizes) {
-    if (size != -1) known *= size;
-    else if (open != nullptr) fail(at, "reshape: only one size may be -1");
-    else open = &size;
+    if (size != -1)
+      known *= size;
+    else if (open != nullptr)
+      fail(at, "reshape: only one size may be -1");
+    else
+      open = &size;
   }
   if (open != nullptr) *open = known == 0 ? 0 : x.shape().elements() / known;
   return x.shape() == Shape(sizes) ? x : apply<Reshape>({x}, {{"shape", sizes}}, at);
 }
 // A template, so that braces mean the overload above.
 template <std::same_as<Shape> S>
-Tensor reshape(Tensor x, const S& shape, Site at = Site::here()) { return reshape(x, shape.to_vector(), at); }
+Tensor reshape(Tensor x, const S& shape, Site at = Site::here()) {
+  return reshape(x, shape.to_vector(), at);
+}
 
 }  // namespace descent

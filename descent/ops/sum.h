@@ -36,7 +36,8 @@ struct Sum {
             {"empty", {{{DType::f32, {3, 0}}}}, {{"axes", std::vector<int64_t>{1}}}}};
   }
   static Misuses misuse() {
-    return {{{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "sum: axis 1 does not exist; the input has 1 axis"}};
+    return {
+        {{{DType::f32, {2}}}, {{"axes", std::vector<int64_t>{1}}}, "sum: axis 1 does not exist; the input has 1 axis"}};
   }
 };
 
@@ -50,7 +51,9 @@ inline Tensor sum(Tensor x, std::vector<int> axes, bool keep_axes = false, Site 
 
 // The sum over every axis.
 template <std::same_as<Site> S = Site>  // a template, so that {0} means axes
-Tensor sum(Tensor x, S at = Site::here()) { return sum(x, all_axes(x.rank()), false, at); }
+Tensor sum(Tensor x, S at = Site::here()) {
+  return sum(x, all_axes(x.rank()), false, at);
+}
 
 // The adjoint of broadcasting: `x` summed down to `shape`.
 inline Tensor sum_to(Tensor x, const Shape& shape, Site at) {

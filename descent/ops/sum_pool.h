@@ -15,7 +15,8 @@ class PoolDivisor {
   PoolDivisor(const Attrs& attrs, const Windows& windows, std::string_view name) : kind_(attrs.string("mean")) {
     if (kind_ != "none" && kind_ != "window" && kind_ != "inside")
       fail(text(name, ": 'mean' is none, window or inside, got '", kind_, "'"));
-    counts_.assign(static_cast<size_t>(product_of(windows.out)), kind_ == "none" ? 1.0 : static_cast<double>(product_of(windows.size)));
+    counts_.assign(static_cast<size_t>(product_of(windows.out)),
+                   kind_ == "none" ? 1.0 : static_cast<double>(product_of(windows.size)));
     if (kind_ != "inside") return;
     std::ranges::fill(counts_, 0);
     for_each_tap(windows, [&](int64_t place, int64_t, int64_t) { counts_[static_cast<size_t>(place)] += 1; });
@@ -84,7 +85,8 @@ struct SumPool {
   }
 };
 
-inline Tensor sum_pool(Tensor x, const std::vector<int64_t>& window, const PoolGeometry& options = {}, Site at = Site::here()) {
+inline Tensor sum_pool(Tensor x, const std::vector<int64_t>& window, const PoolGeometry& options = {},
+                       Site at = Site::here()) {
   return apply<SumPool>({x}, options.attrs(window).set("mean", std::string("none")), at);
 }
 

@@ -39,7 +39,8 @@ struct SumPoolGradient {
   }
 
   static Tensors vjp(const VjpArgs& args) {
-    return {apply<SumPool>({args.cotangents[0]}, pool_geometry(args.attrs).set("mean", args.attrs.string("mean")), args.at)};
+    return {apply<SumPool>({args.cotangents[0]}, pool_geometry(args.attrs).set("mean", args.attrs.string("mean")),
+                           args.at)};
   }
 
   static Samples samples() {
@@ -56,8 +57,10 @@ struct SumPoolGradient {
 
 // A window that covers the whole image gives every element the same: a broadcast, which joins the loops around it.
 inline Tensor sum_pool_gradient(Tensor g, std::vector<int64_t> sizes, const Attrs& attrs, Site at) {
-  const std::vector<int64_t>&window = attrs.integers("window"), &low = attrs.integers("low"), &high = attrs.integers("high");
-  const bool whole = window == sizes && std::ranges::count(low, 0) == std::ssize(low) && std::ranges::count(high, 0) == std::ssize(high);
+  const std::vector<int64_t>&window = attrs.integers("window"), &low = attrs.integers("low"),
+        &high = attrs.integers("high");
+  const bool whole = window == sizes && std::ranges::count(low, 0) == std::ssize(low) &&
+                     std::ranges::count(high, 0) == std::ssize(high);
   if (!whole) {
     const Attrs all = pool_geometry(attrs).set("mean", attrs.string("mean")).set("sizes", std::move(sizes));
     return apply<SumPoolGradient>({g}, all, at);

@@ -24,7 +24,8 @@ struct TakeTaps {
   }
 
   static Tensors vjp(const VjpArgs& args) {
-    return {max_pool_gradient(args.cotangents[0], args.inputs[1], spatial_sizes(args.inputs[0].shape()), args.attrs, args.at),
+    return {max_pool_gradient(args.cotangents[0], args.inputs[1], spatial_sizes(args.inputs[0].shape()), args.attrs,
+                              args.at),
             Tensor()};
   }
 

@@ -6,10 +6,13 @@
 
 namespace descent {
 
+// Sizes of windows, strides, dilations and paddings are not larger, so that sums and products of two are numbers.
+inline constexpr int64_t longest_window = int64_t{1} << 31;
+
 // How windows lie on an image. On each spatial axis, place `o` of the result looks at the elements
 // o * stride - low + t * dilation of the image, for t = 0 .. size - 1; those outside do not count.
 struct Windows {
-  std::vector<int64_t> image, out;              // sizes of the spatial axes
+  std::vector<int64_t> image, out;  // sizes of the spatial axes
   std::vector<int64_t> size, stride, low, dilation;
 
   int axes() const { return static_cast<int>(image.size()); }
@@ -54,9 +57,13 @@ inline Windows windows_of(const Attrs& attrs, std::vector<int64_t> image, std::v
     fail(text(name, ": window, strides, low, high and dilation each need ", axes, " numbers for ", x));
   for (int axis = 0; axis < out.axes(); ++axis) {
     if (out.size[axis] < 1 || out.stride[axis] < 1 || out.dilation[axis] < 1 || out.low[axis] < 0 || high[axis] < 0)
-      fail(text(name, ": on axis ", axis + 1, " of ", x, " the window is ", out.size[axis], ", the stride ", out.stride[axis],
-                ", the dilation ", out.dilation[axis], " (each at least 1), the padding ", out.low[axis], " and ", high[axis],
-                " (at least 0)"));
+      fail(text(name, ": on axis ", axis + 1, " of ", x, " the window is ", out.size[axis], ", the stride ",
+                out.stride[axis], ", the dilation ", out.dilation[axis], " (each at least 1), the padding ",
+                out.low[axis], " and ", high[axis], " (at least 0)"));
+    for (const int64_t each : {out.size[axis], out.stride[axis], out.dilation[axis], out.low[axis], high[axis]})
+      if (each > longest_window)
+        fail(text(name, ": on axis ", axis + 1, " of ", x, " nothing can be larger than ", longest_window, ", got ",
+                  each));
     const int64_t padded = out.low[axis] + out.image[axis] + high[axis], missing = out.reach(axis) - padded;
     if (missing > 0)
       fail(text(name, ": the window spans ", out.reach(axis), " on axis ", axis + 1, " of ", x, ", which has ",
@@ -88,8 +95,8 @@ void for_each_tap(const Windows& windows, Visit visit) {
 struct Padding {
   std::vector<int64_t> low, high;
 };
-inline Padding same_padding(std::span<const int64_t> image, std::span<const int64_t> size, std::span<const int64_t> stride,
-                            std::span<const int64_t> dilation) {
+inline Padding same_padding(std::span<const int64_t> image, std::span<const int64_t> size,
+                            std::span<const int64_t> stride, std::span<const int64_t> dilation) {
   Padding out;
   for (size_t axis = 0; axis < image.size(); ++axis) {
     const int64_t places = (image[axis] + stride[axis] - 1) / stride[axis];

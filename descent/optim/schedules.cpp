@@ -88,7 +88,7 @@ Schedule warm_restarts(int64_t first, double multiplier, double last) {
   return {text("cosines to ", last, ", the first over ", first, " steps"), [=](int64_t step) {
             double length = static_cast<double>(first), place = static_cast<double>(step);
             if (multiplier == 1) place = std::fmod(place, length);
-            for (; place >= length; length = std::round(length * multiplier)) place -= length;
+            for (; place >= length; length *= multiplier) place -= length;
             return along_cosine(1, last, place / length);
           }};
 }
@@ -182,23 +182,27 @@ namespace {
 
 using nn::Settings, nn::SettingRule;
 
+// A setting in epochs, in whole steps; what is longer than every run takes as long as one can be.
+int64_t steps_in(const Settings& settings, std::string_view name, const RunLength& run) {
+  constexpr double longest = 1e15;
+  const double epochs = nonnegative(settings.number(name), name);
+  return std::llround(std::min(epochs * static_cast<double>(run.steps_per_epoch), longest));
+}
+
+int64_t at_least_one(int64_t steps) { return std::max<int64_t>(1, steps); }
+
 // A row whose maker gets the settings and the run that is left after the warm-up.
 nn::Kind<ScheduleMaker> row(std::string_view name, std::string_view about, std::vector<SettingRule> rules,
                             std::function<Schedule(const Settings&, const RunLength&)> make) {
   rules.push_back({"warm_up", 0.0, "epochs of linear warm-up"});
   const auto maker = [make](const Settings& settings) -> ScheduleMaker {
     return [make, settings](const RunLength& run) {
-      const double epochs = nonnegative(settings.number("warm_up"), "warm_up");
-      const int64_t warm = std::llround(epochs * static_cast<double>(run.steps_per_epoch));
-      const Schedule then = make(settings, {std::max<int64_t>(1, run.total_steps - warm), run.steps_per_epoch});
+      const int64_t warm = steps_in(settings, "warm_up", run);
+      const Schedule then = make(settings, {at_least_one(run.total_steps - warm), run.steps_per_epoch});
       return warm > 0 ? schedule::warm_up(warm, then) : then;
     };
   };
   return {name, about, std::move(rules), maker};
-}
-
-int64_t in_steps(double epochs, const RunLength& run) {
-  return std::max<int64_t>(1, std::llround(epochs * static_cast<double>(run.steps_per_epoch)));
 }
 
 std::vector<nn::Kind<ScheduleMaker>> make_table() {
@@ -207,7 +211,7 @@ std::vector<nn::Kind<ScheduleMaker>> make_table() {
       row("constant", "the base rate", {}, [](const Settings&, const RunLength&) { return schedule::constant(); }),
       row("steps", "times a factor now and then", {{"every", 10.0, "epochs between"}, factor},
           [](const Settings& s, const RunLength& run) {
-            return schedule::steps(in_steps(s.number("every"), run), s.number("factor"));
+            return schedule::steps(at_least_one(steps_in(s, "every", run)), s.number("factor"));
           }),
       row("exponential", "times a factor over each epoch", {{"factor", 0.9, "the factor over an epoch"}},
           [](const Settings& s, const RunLength& run) {
@@ -220,7 +224,8 @@ std::vector<nn::Kind<ScheduleMaker>> make_table() {
       row("warm_restarts", "cosines one after the other",
           {{"first", 10.0, "epochs of the first"}, {"multiplier", 1.0, "how many times longer each next is"}, last},
           [](const Settings& s, const RunLength& run) {
-            return schedule::warm_restarts(in_steps(s.number("first"), run), s.number("multiplier"), s.number("last"));
+            return schedule::warm_restarts(at_least_one(steps_in(s, "first", run)), s.number("multiplier"),
+                                           s.number("last"));
           }),
       row("one_cycle", "up to the base rate and down to nearly 0",
           {{"rising", 0.3, "the part of the steps that rises"},

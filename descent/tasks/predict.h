@@ -15,8 +15,9 @@ struct Prediction {
 };
 
 // Inputs of runs on images: PNG and JPEG files of any size (prepared as MNIST's digits were if the run reads digits of
-// 28x28, else fitted as the run's own images were), and FILE:NUMBER, an item of an idx file. Inputs of runs on tables: CSV files, each row of them, and
-// rows written out as NAME=VALUE,NAME=VALUE. Fails naming the input and what is wrong with it.
+// 28x28, else fitted as the run's own images were), and FILE:NUMBER, an item of an idx file. Inputs of runs on tables:
+// CSV files, each row of them, and rows written out as NAME=VALUE,NAME=VALUE. Fails naming the input and what is wrong
+// with it.
 std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs);
 
 // A grey image as lines of text, two rows of pixels in a line of block characters.

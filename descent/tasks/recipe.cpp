@@ -54,7 +54,7 @@ const std::vector<Setting>& data_settings() {
 
 const std::vector<Setting>& train_settings() {
   static const std::vector<Setting> all{
-      {{"epochs", int64_t{10}, "times through the training part"}, 1},
+      {{"epochs", int64_t{10}, "times through the training part"}, 1, 1e6},
       {{"batch_size", int64_t{128}, "examples a step"}, 1},
       {{"epoch_size", int64_t{0}, "examples of an epoch, where several share one pass over all; 0: all"}},
       {{"seed", int64_t{0}, "of initial values, dropout, order and augmentation"}},

@@ -9,7 +9,7 @@ namespace descent::train {
 struct StepTiming {
   int64_t steps = 0, batch_size = 0;
   double median_seconds = 0, best_seconds = 0;
-  double data_share = 0;  // of the time, in which the step waited for its batch
+  double data_share = 0;                           // of the time, in which the step waited for its batch
   double samples_per_second = 0;                   // by the median
   double gflops = 0;                               // of the matrix products, per second, by the median
   std::vector<Executable::StepTime> kernels = {};  // where the time goes, if asked for

@@ -1,5 +1,6 @@
 // Runs a fuzz target without libFuzzer: every seed of its corpus, and changes of them that are the same at every run.
-// The real search needs Clang (see CMakeLists.txt here); this keeps what it found, and a little more, in every test run.
+// The real search needs Clang (see CMakeLists.txt here); this keeps what it found, and a little more, in every test
+// run.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -20,7 +21,8 @@ using Bytes = std::vector<uint8_t>;
 Bytes changed(Bytes bytes, std::mt19937& draw) {
   for (unsigned i = draw() % 4 + 1; i > 0 && !bytes.empty(); --i) {
     const auto at = static_cast<std::ptrdiff_t>(draw() % bytes.size());
-    const auto count = static_cast<std::ptrdiff_t>(std::min<size_t>(draw() % 8 + 1, bytes.size() - static_cast<size_t>(at)));
+    const auto count =
+        static_cast<std::ptrdiff_t>(std::min<size_t>(draw() % 8 + 1, bytes.size() - static_cast<size_t>(at)));
     switch (draw() % 4) {
       case 0: bytes[static_cast<size_t>(at)] = static_cast<uint8_t>(draw()); break;
       case 1: bytes.erase(bytes.begin() + at, bytes.begin() + at + count); break;

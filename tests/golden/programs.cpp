@@ -75,7 +75,8 @@ TEST(Golden, ProgramsOfTheNets) {
     const std::filesystem::path path = std::filesystem::path(DESCENT_SOURCE_DIR) / "tests/golden" / (net.name + ".txt");
     const std::string now = program_of(net);
     if (update) std::ofstream(path) << now;
-    EXPECT_EQ(read(path), now) << net.name << ": the compiled program has changed; if that is meant, run golden_programs --update";
+    EXPECT_EQ(read(path), now) << net.name
+                               << ": the compiled program has changed; if that is meant, run golden_programs --update";
   }
 }
 

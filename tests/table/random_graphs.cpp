@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "descent/check/accuracy.h"
 #include "descent/check/backend_device.h"
 #include "descent/compile/passes.h"
@@ -28,8 +31,8 @@ std::vector<Dense> dense_all(const std::vector<Array>& arrays) {
   return out;
 }
 
-// The reference, rounding after every node, so that it rounds to bf16 what a backend rounds; and how far a backend may be
-// off: see check/accuracy.h.
+// The reference, rounding after every node, so that it rounds to bf16 what a backend rounds; and how far a backend may
+// be off: see check/accuracy.h.
 Expected rounded_reference(const Staged& staged, const std::map<std::string, Dense>& fed) {
   Expected out = expect(staged, fed);
   out.values = interpret(*staged.graph, fed, staged.results);
@@ -93,6 +96,16 @@ TEST(RandomGraphs, MixedPrecision) {
   for (int number = 2000; number < 2000 + graphs; ++number)
     check_graph(number, {.mixed = true, .gradients = number % 2 == 0, .updates = number % 2 == 0});
   if (!any) GTEST_SKIP() << "computed, but this processor emulates bf16";
+}
+
+// As many more of these as are wanted: DESCENT_GRAPHS="30000 36000".
+TEST(RandomGraphs, Chosen) {
+  const char* const range = std::getenv("DESCENT_GRAPHS");
+  if (range == nullptr) GTEST_SKIP() << "DESCENT_GRAPHS is not set";
+  int from = 0, to = 0;
+  ASSERT_EQ(std::sscanf(range, "%d %d", &from, &to), 2);
+  for (int number = from; number < to; ++number)
+    check_graph(number, {.mixed = true, .gradients = number % 2 == 0, .updates = number % 2 == 0});
 }
 
 TEST(RandomGraphs, Memory) {

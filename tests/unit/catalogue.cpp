@@ -131,7 +131,8 @@ TEST_F(Catalogue, entries_are_complete) {
     EXPECT_NE(entry.kind == Kind::images, entry.classes.empty()) << entry.name;
     EXPECT_NE(entry.kind == Kind::table, entry.target.empty()) << entry.name;
     for (const DataFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
-    for (const FileSupply& file : each.files) EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
+    for (const FileSupply& file : each.files)
+      EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
   }
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "iris", "wine", "breast-cancer", "california-housing"})
     EXPECT_EQ(find(name).name, name);
@@ -194,8 +195,8 @@ TEST_F(Catalogue, from_an_archive_at_an_address) {
   const std::string archive = (folder / "letters.tar.gz").string();
   run({"tar", "-czf", archive, "-C", (folder / "server").string(), "some-name"}, folder, 60);
   for (FileSupply& file : supply.files) file.remotes.clear();
-  supply.archive = {"letters.tar.gz", static_cast<int64_t>(fs::file_size(archive)), sha256(content(archive)),
-                    {"file://" + archive}};
+  supply.archive = {
+      "letters.tar.gz", static_cast<int64_t>(fs::file_size(archive)), sha256(content(archive)), {"file://" + archive}};
   expect_whole(obtain(supply, options));
   fs::remove_all(options.cache);
   supply.archive.sha256 = std::string(64, '0');

@@ -18,7 +18,8 @@ using namespace descent;
 const LoopStep* loop(const Program& program, size_t step) { return std::get_if<LoopStep>(&program.steps[step].work); }
 
 size_t count_calls(const Program& program) {
-  return static_cast<size_t>(std::ranges::count_if(program.steps, [](const Step& step) { return std::holds_alternative<CallStep>(step.work); }));
+  return static_cast<size_t>(std::ranges::count_if(
+      program.steps, [](const Step& step) { return std::holds_alternative<CallStep>(step.work); }));
 }
 
 Program compiled(const Graph&, std::initializer_list<Tensor> results, CompileOptions options = {}) {
@@ -72,7 +73,8 @@ TEST(Simplify, FoldsNumbersAndDropsWhatDoesNothing) {
   const Tensor folded = same * (constant(graph, 2.0) * 3.0);
   const Staged staged = simplify({std::shared_ptr<Graph>(&graph, [](Graph*) {}), {folded.value()}});
   std::vector<std::string> names;
-  for (const uint32_t id : live_nodes(*staged.graph, staged.results)) names.emplace_back(staged.graph->node(id).op->name);
+  for (const uint32_t id : live_nodes(*staged.graph, staged.results))
+    names.emplace_back(staged.graph->node(id).op->name);
   EXPECT_EQ(names, (std::vector<std::string>{"input", "constant", "broadcast", "mul"}));
 }
 
@@ -115,7 +117,8 @@ std::unique_ptr<Mlp> mlp(bool mixed) {
   const Tensor rate = input(graph, "rate", {DType::f32, {}}), step = input(graph, "step", {DType::f32, {}});
   for (int i = 0; i < 4; ++i) {
     const std::string names[] = {text("p", i), text("m", i), text("v", i)};
-    const Tensors updated = adam_update(p[i], gradient[i], input(graph, names[1], types[i]), input(graph, names[2], types[i]), rate, step);
+    const Tensors updated =
+        adam_update(p[i], gradient[i], input(graph, names[1], types[i]), input(graph, names[2], types[i]), rate, step);
     for (int k = 0; k < 3; ++k) {
       out->options.updates.emplace_back(out->results.size(), names[k]);
       out->results.push_back(updated[k]);
@@ -149,7 +152,9 @@ TEST(Fusion, SoftmaxItsLossAndItsGradientAreOneKernel) {
     for (size_t i = 0; i < program.steps.size(); ++i)
       if (loop(program, i))
         for (const LoopKernel& kernel : loop(program, i)->kernels)
-          with_rows += kernel.rows == 16 && std::ranges::any_of(kernel.body, [](const Instr& instr) { return instr.op == LoopOp::scalar && instr.scalar == ScalarOp::exp; });
+          with_rows += kernel.rows == 16 && std::ranges::any_of(kernel.body, [](const Instr& instr) {
+                         return instr.op == LoopOp::scalar && instr.scalar == ScalarOp::exp;
+                       });
     EXPECT_EQ(with_rows, 1) << to_text(program);
   }
 }
@@ -160,7 +165,10 @@ TEST(Fusion, AllParametersAreUpdatedInOneLaunchInPlace) {
     size_t launches = 0, updated = 0;
     for (size_t i = 0; i < program.steps.size(); ++i) {
       size_t here = 0;
-      for (const View& view : writes_of(program.steps[i])) here += program.buffers[view.buffer].role == BufferRole::input && program.buffers[view.buffer].name.starts_with("p") && !program.buffers[view.buffer].name.ends_with("bf16");
+      for (const View& view : writes_of(program.steps[i]))
+        here += program.buffers[view.buffer].role == BufferRole::input &&
+                program.buffers[view.buffer].name.starts_with("p") &&
+                !program.buffers[view.buffer].name.ends_with("bf16");
       launches += here > 0;
       updated += here;
     }
@@ -193,7 +201,8 @@ TEST(Fusion, ADropoutMaskIsDrawnAgainAndNotStored) {
   const Tensor loss = sum(square(matmul(dropout(relu(matmul(x, w)), key, counter, 0.5, 0), w)));
   const Program program = compiled(graph, {loss, gradients(loss, std::span(&w, 1))[0]});
   EXPECT_EQ(kernels_with(program, [](const Instr& i) { return i.op == LoopOp::random_bits; }), 2);
-  for (const Buffer& buffer : program.buffers) EXPECT_FALSE(buffer.role == BufferRole::temporary && buffer.type.dtype == DType::boolean);
+  for (const Buffer& buffer : program.buffers)
+    EXPECT_FALSE(buffer.role == BufferRole::temporary && buffer.type.dtype == DType::boolean);
 }
 
 TEST(Fusion, OffMeansAKernelForEachNode) {
@@ -266,7 +275,8 @@ void expect_same_fused(Graph& graph, std::initializer_list<Tensor> results, Comp
     for (const Array& array : run_once(graph, values, arrays, options)) runs[fuse].push_back(array.to_doubles());
   }
   for (size_t i = 0; i < values.size(); ++i)
-    for (size_t k = 0; k < runs[0][i].size(); ++k) ASSERT_NEAR(runs[0][i][k], runs[1][i][k], 1e-5) << "result " << i << ", element " << k;
+    for (size_t k = 0; k < runs[0][i].size(); ++k)
+      ASSERT_NEAR(runs[0][i][k], runs[1][i][k], 1e-5) << "result " << i << ", element " << k;
 }
 
 TEST(Fusion, ATransposedReadThroughAnInlinedNodeIsNoRegister) {
@@ -310,9 +320,11 @@ TEST(Updates, AnInputThatIsAlsoReadAsItsFirstElementsIsNotInPlace) {
 TEST(Products, RowsAloneAndReversedMatrices) {
   for (const bool mixed : {false, true}) {
     Graph graph;
-    const Tensor column = input(graph, "column", {DType::f32, {2, 1}}), weights = input(graph, "weights", {DType::f32, {8, 1}});
+    const Tensor column = input(graph, "column", {DType::f32, {2, 1}}),
+                 weights = input(graph, "weights", {DType::f32, {8, 1}});
     const Tensor many = input(graph, "many", {DType::f32, {4, 5, 3}});
-    expect_same_fused(graph, {matmul(column, transpose(weights)), matmul(flip(many, {0}), transpose(many))}, {.mixed_precision = mixed});
+    expect_same_fused(graph, {matmul(column, transpose(weights)), matmul(flip(many, {0}), transpose(many))},
+                      {.mixed_precision = mixed});
   }
 }
 

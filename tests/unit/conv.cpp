@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
+#include "array_testing.h"
 #include "descent/base/threads.h"
 #include "descent/ops/conv.h"
 #include "descent/ops/input.h"
@@ -15,14 +15,6 @@
 namespace {
 
 using namespace descent;
-
-Array random_array(Type type, unsigned seed) {
-  std::mt19937 draw(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  Array out(type);
-  for (int64_t i = 0; i < out.elements(); ++i) out.set(i, uniform(draw));
-  return out;
-}
 
 // A case's convolution and its two gradients on random operands: what the CPU gives, and by which kernels.
 struct Outcome {

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
 
+#include "array_testing.h"
 #include "descent/base/threads.h"
 #include "descent/compile/compile.h"
 #include "descent/ops/add.h"
@@ -23,14 +23,6 @@ namespace {
 
 using namespace descent;
 
-Array random_array(Type type, unsigned seed) {
-  std::mt19937 draw(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  Array out(type);
-  for (int64_t i = 0; i < out.elements(); ++i) out.set(i, uniform(draw));
-  return out;
-}
-
 struct Case {
   int64_t m, n, k;
   bool a_transposed;
@@ -44,8 +36,12 @@ struct Update {
   std::map<std::string, Array> inputs;
 
   explicit Update(const Case& c, bool masked) {
-    const Type a_type{c.in, c.a_transposed ? Shape{c.k, c.m} : Shape{c.m, c.k}}, b_type{c.in, {c.k, c.n}}, w_type{DType::f32, {c.m, c.n}};
-    inputs = {{"a", random_array(a_type, 1)}, {"b", random_array(b_type, 2)}, {"w", random_array(w_type, 3)}, {"v", random_array(w_type, 4)}};
+    const Type a_type{c.in, c.a_transposed ? Shape{c.k, c.m} : Shape{c.m, c.k}}, b_type{c.in, {c.k, c.n}},
+        w_type{DType::f32, {c.m, c.n}};
+    inputs = {{"a", random_array(a_type, 1)},
+              {"b", random_array(b_type, 2)},
+              {"w", random_array(w_type, 3)},
+              {"v", random_array(w_type, 4)}};
     for (int64_t i = 0; i < c.m * c.n; ++i) inputs["v"].set(i, std::abs(inputs["v"].at(i)));
     Tensor a = input(graph, "a", a_type);
     const Tensor b = input(graph, "b", b_type), w = input(graph, "w", w_type), v = input(graph, "v", w_type);
@@ -91,24 +87,30 @@ void expect_equal(const Update& update, const std::string& what) {
 }
 
 TEST(Epilogue, GivesTheSameBitsAsAKernelOfItsOwn) {
-  const Case cases[] = {{128, 128, 64, false, DType::f32}, {784, 512, 128, true, DType::f32},   {150, 130, 37, false, DType::f32},
-                        {128, 128, 64, true, DType::bf16}, {784, 512, 128, true, DType::bf16},  {150, 130, 37, false, DType::bf16},
-                        {2000, 10, 33, true, DType::bf16}, {16, 2000, 100, false, DType::bf16}, {1100, 1040, 300, true, DType::bf16}};
+  const Case cases[] = {
+      {128, 128, 64, false, DType::f32}, {784, 512, 128, true, DType::f32},   {150, 130, 37, false, DType::f32},
+      {128, 128, 64, true, DType::bf16}, {784, 512, 128, true, DType::bf16},  {150, 130, 37, false, DType::bf16},
+      {2000, 10, 33, true, DType::bf16}, {16, 2000, 100, false, DType::bf16}, {1100, 1040, 300, true, DType::bf16}};
   for (const int threads : {1, 2}) {
     set_thread_count(threads);
     for (const Case& c : cases)
       for (const bool masked : {false, true})
-        expect_equal(Update(c, masked), text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T " : " ", c.in, masked ? " masked, " : ", ", threads, " threads"));
+        expect_equal(Update(c, masked), text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T " : " ", c.in,
+                                             masked ? " masked, " : ", ", threads, " threads"));
   }
 }
 
 TEST(Epilogue, IsOnlyForTheProductsOnlyReader) {
   Update update({128, 128, 8, false, DType::f32}, false);
-  const Tensor a = input(update.graph, "a", {DType::f32, {128, 8}}), b = input(update.graph, "b", {DType::f32, {8, 128}});
-  update.results.push_back(apply<Matmul>({a, b}, {{"to", DType::f32}}, {}).value());  // the product itself is wanted too
+  const Tensor a = input(update.graph, "a", {DType::f32, {128, 8}}),
+               b = input(update.graph, "b", {DType::f32, {8, 128}});
+  update.results.push_back(
+      apply<Matmul>({a, b}, {{"to", DType::f32}}, {}).value());  // the product itself is wanted too
   EXPECT_EQ(epilogues(update.program(true)), 0);
 }
 
-TEST(Epilogue, IsNotWorthItForSmallProducts) { EXPECT_EQ(epilogues(Update({32, 32, 8, false, DType::f32}, false).program(true)), 0); }
+TEST(Epilogue, IsNotWorthItForSmallProducts) {
+  EXPECT_EQ(epilogues(Update({32, 32, 8, false, DType::f32}, false).program(true)), 0);
+}
 
 }  // namespace

@@ -62,7 +62,8 @@ TEST_F(ImageFolder, PartsMayBeFolders) {
   EXPECT_EQ(list.validation.labels, (std::vector<int32_t>{1}));
   EXPECT_EQ(list.test.labels, (std::vector<int32_t>{0}));
   png("photos/test/zebra/c.png", 5);
-  EXPECT_EQ(error_of([&] { list_images(root()); }), root() + "/test/zebra: the class 'zebra' is not in the training part");
+  EXPECT_EQ(error_of([&] { list_images(root()); }),
+            root() + "/test/zebra: the class 'zebra' is not in the training part");
 }
 
 TEST_F(ImageFolder, NamesFoldersThatCannotBe) {

@@ -28,7 +28,8 @@ int floor_of(const std::string& path, const std::vector<std::string>& rooms) {
 }
 
 // Sentences about what one file includes against the rules.
-std::vector<std::string> faults(const fs::path& file, const std::string& relative, const std::vector<std::string>& rooms) {
+std::vector<std::string> faults(const fs::path& file, const std::string& relative,
+                                const std::vector<std::string>& rooms) {
   static const std::regex include(R"re(^\s*#include\s+["<](descent/[^">]+)[">])re");
   std::vector<std::string> out;
   std::ifstream in(file);
@@ -36,10 +37,13 @@ std::vector<std::string> faults(const fs::path& file, const std::string& relativ
     std::smatch match;
     if (!std::regex_search(line, match, include)) continue;
     const int from = floor_of(relative, rooms), to = floor_of(match[1], rooms);
-    if (to < 0) out.push_back(relative + " includes " + match[1].str() + ", which is in no room");
-    else if (to > from) out.push_back(relative + " includes " + match[1].str() + ", which is on a higher floor");
+    if (to < 0)
+      out.push_back(relative + " includes " + match[1].str() + ", which is in no room");
+    else if (to > from)
+      out.push_back(relative + " includes " + match[1].str() + ", which is on a higher floor");
     // Backends register themselves: nobody above includes them.
-    else if (rooms[to] == "backend/cpu" && from != to) out.push_back(relative + " includes the backend's " + match[1].str());
+    else if (rooms[to] == "backend/cpu" && from != to)
+      out.push_back(relative + " includes the backend's " + match[1].str());
   }
   return out;
 }
@@ -63,7 +67,8 @@ TEST(Layers, EveryFileIncludesOnlyLowerFloors) {
 TEST(Layers, TheCheckSeesAFault) {
   const std::vector<std::string> floors = rooms();
   const fs::path file = fs::temp_directory_path() / "descent_layers_check.h";
-  std::ofstream(file) << "#include \"descent/nn/module.h\"\n#include \"descent/nowhere/x.h\"\n#include \"descent/base/error.h\"\n";
+  std::ofstream(file)
+      << "#include \"descent/nn/module.h\"\n#include \"descent/nowhere/x.h\"\n#include \"descent/base/error.h\"\n";
   EXPECT_EQ(faults(file, "descent/core/x.h", floors).size(), 2u);
   fs::remove(file);
 }

@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
+#include "array_testing.h"
 #include "descent/base/threads.h"
 #include "descent/core/array.h"
 #include "descent/graph/op.h"
@@ -17,14 +17,6 @@ namespace {
 
 using namespace descent;
 
-Array random_array(Type type, unsigned seed) {
-  std::mt19937 draw(seed);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  Array out(type);
-  for (int64_t i = 0; i < out.elements(); ++i) out.set(i, uniform(draw));
-  return out;
-}
-
 struct Case {
   int64_t m, n, k;
   bool a_transposed, b_transposed;
@@ -33,21 +25,24 @@ struct Case {
 };
 
 std::string to_text(const Case& c) {
-  return text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T" : "", c.b_transposed ? " B^T" : "", " ", c.in, " to ", c.out,
-              c.bias ? " bias" : "", c.relu ? " relu" : "");
+  return text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T" : "", c.b_transposed ? " B^T" : "", " ", c.in, " to ",
+              c.out, c.bias ? " bias" : "", c.relu ? " relu" : "");
 }
 
 // The largest error of one product, in units of the rounding of its inputs' sums.
 double worst_error(const Case& c) {
   Graph graph;
-  const Type a_type{c.in, c.a_transposed ? Shape{c.k, c.m} : Shape{c.m, c.k}}, b_type{c.in, c.b_transposed ? Shape{c.n, c.k} : Shape{c.k, c.n}};
-  std::map<std::string, Array> arrays{{"a", random_array(a_type, 1)}, {"b", random_array(b_type, 2)}, {"bias", random_array({DType::f32, {c.n}}, 3)}};
+  const Type a_type{c.in, c.a_transposed ? Shape{c.k, c.m} : Shape{c.m, c.k}},
+      b_type{c.in, c.b_transposed ? Shape{c.n, c.k} : Shape{c.k, c.n}};
+  std::map<std::string, Array> arrays{
+      {"a", random_array(a_type, 1)}, {"b", random_array(b_type, 2)}, {"bias", random_array({DType::f32, {c.n}}, 3)}};
   Tensor a = input(graph, "a", a_type), b = input(graph, "b", b_type);
   if (c.a_transposed) a = transpose(a);
   if (c.b_transposed) b = transpose(b);
   Tensors in{a, b};
   if (c.bias) in.push_back(input(graph, "bias", {DType::f32, {c.n}}));
-  const Tensor out = apply(op_def<FusedMatmul>(), in, {{"activation", std::string(c.relu ? "relu" : "none")}, {"to", c.out}}, {})[0];
+  const Tensor out =
+      apply(op_def<FusedMatmul>(), in, {{"activation", std::string(c.relu ? "relu" : "none")}, {"to", c.out}}, {})[0];
   const Value result = out.value();
   const Array got = run_once(graph, std::span(&result, 1), arrays)[0];
   double worst = 0;
@@ -55,19 +50,23 @@ double worst_error(const Case& c) {
     for (int64_t j = 0; j < c.n; ++j) {
       double sum = c.bias ? arrays["bias"].at(j) : 0, size = std::abs(sum);
       for (int64_t k = 0; k < c.k; ++k) {
-        const double term = arrays["a"].at(c.a_transposed ? k * c.m + i : i * c.k + k) * arrays["b"].at(c.b_transposed ? j * c.k + k : k * c.n + j);
+        const double term = arrays["a"].at(c.a_transposed ? k * c.m + i : i * c.k + k) *
+                            arrays["b"].at(c.b_transposed ? j * c.k + k : k * c.n + j);
         sum += term;
         size += std::abs(term);
       }
       if (c.relu && sum < 0) sum = 0;
-      const double unit = size * 0x1p-24 * std::sqrt(static_cast<double>(c.k) + 1) + (c.out == DType::bf16 ? std::abs(sum) * 0x1p-8 : 0) + 1e-30;
+      const double unit = size * 0x1p-24 * std::sqrt(static_cast<double>(c.k) + 1) +
+                          (c.out == DType::bf16 ? std::abs(sum) * 0x1p-8 : 0) + 1e-30;
       worst = std::max(worst, std::abs(got.at(i * c.n + j) - sum) / unit);
     }
   return worst;
 }
 
 TEST(Matmul, EveryShapeOrderTypeAndEpilogue) {
-  const int64_t sizes[][3] = {{1, 1, 1}, {1, 70, 3}, {5, 7, 9}, {6, 64, 16}, {7, 65, 17}, {13, 10, 33}, {128, 10, 512}, {12, 130, 64}, {97, 200, 31}, {128, 512, 10}, {64, 1024, 128}, {40, 33, 784}};
+  const int64_t sizes[][3] = {{1, 1, 1},     {1, 70, 3},     {5, 7, 9},       {6, 64, 16},
+                              {7, 65, 17},   {13, 10, 33},   {128, 10, 512},  {12, 130, 64},
+                              {97, 200, 31}, {128, 512, 10}, {64, 1024, 128}, {40, 33, 784}};
   for (const auto& [m, n, k] : sizes)
     for (const int order : {0, 1, 2, 3})
       for (const DType in : {DType::f32, DType::bf16})
@@ -99,13 +98,17 @@ TEST(Matmul, BatchesAndNothing) {
   const Tensor a = input(graph, "a", {DType::f32, {2, 3, 4, 5}}), b = input(graph, "b", {DType::f32, {2, 3, 5, 6}});
   const Tensor e = input(graph, "e", {DType::f32, {4, 0}}), f = input(graph, "f", {DType::f32, {0, 3}});
   const std::vector<Value> results{matmul(a, b).value(), matmul(e, f).value()};
-  std::map<std::string, Array> arrays{{"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}, {"e", Array(e.type())}, {"f", Array(f.type())}};
+  std::map<std::string, Array> arrays{{"a", random_array(a.type(), 1)},
+                                      {"b", random_array(b.type(), 2)},
+                                      {"e", Array(e.type())},
+                                      {"f", Array(f.type())}};
   const std::vector<Array> got = run_once(graph, results, arrays);
   for (int64_t i = 0; i < 6; ++i)
     for (int64_t m = 0; m < 4; ++m)
       for (int64_t n = 0; n < 6; ++n) {
         double sum = 0;
-        for (int64_t k = 0; k < 5; ++k) sum += arrays["a"].at((i * 4 + m) * 5 + k) * arrays["b"].at((i * 5 + k) * 6 + n);
+        for (int64_t k = 0; k < 5; ++k)
+          sum += arrays["a"].at((i * 4 + m) * 5 + k) * arrays["b"].at((i * 5 + k) * 6 + n);
         EXPECT_NEAR(got[0].at((i * 4 + m) * 6 + n), sum, 1e-5);
       }
   EXPECT_EQ(got[1].to_doubles(), std::vector<double>(12, 0.0));

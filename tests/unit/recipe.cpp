@@ -155,9 +155,29 @@ TEST(Recipe, DefaultsFollowTheTask) {
   EXPECT_EQ(recipe.make_optimizer().name(), "AdamW");
 }
 
+// A string's first line may be empty; what an override makes of the recipe still says so.
+TEST(Recipe, TheTextOfAnOverriddenRecipeMeansTheSame) {
+  const std::string before = "table = \"a,b", after = R"(table = "\na,b\t''')";
+  std::string source(good);
+  source.replace(source.find(before), before.size(), after);
+  const Recipe changed = parse_recipe(source, "r.toml", {"train.epochs=4"});
+  EXPECT_TRUE(changed.data.word("table").starts_with("\na,b\t'''")) << changed.data.word("table");
+  EXPECT_EQ(first_difference(changed, parse_recipe(changed.text, "again.toml")), "");
+}
+
+TEST(Recipe, LettersBeyondAsciiAreNoWhiteSpace) {
+  for (const std::string letter : {"\u0114", "\u00e9", "\u3001"}) {  // where toml++ looks for white space
+    const std::string error = error_of("ta" + letter + " = 1\n");
+    EXPECT_TRUE(error.starts_with("r.toml:1: this is no TOML: ")) << error;
+  }
+  EXPECT_EQ(parse_recipe("# \u0114\n" + std::string(good), "r.toml").task, "classify");
+}
+
 TEST(Recipe, ErrorsNameLineAndKey) {
   const std::pair<std::string, std::string> cases[] = {
       {with(1, "task = \"clasify\""), "r.toml:1: there is no task 'clasify'; did you mean 'classify'?"},
+      {with(18, "epochs = 9223372036854775807"),
+       "r.toml:18: [train]: 'epochs' must be at least 1 and at most 999999, got 9223372036854775808"},
       {with(1, "tasks = \"classify\""), "r.toml:1: a recipe has no 'tasks'; did you mean 'task'?"},
       {with(3, "{ kind = \"liner\", features = 4 },"), "r.toml:3: there is no layer 'liner'; did you mean 'linear'?"},
       {with(3, "{ kind = \"linear\", feature = 4 },"),
@@ -182,7 +202,7 @@ TEST(Recipe, ErrorsNameLineAndKey) {
       {with(15, "kind = \"adamww\""), "r.toml:15: there is no optimiser 'adamww'; did you mean 'adamw'?"},
       {with(16, "learning_rte = 1"),
        "r.toml:16: optimiser 'sgd' has no setting 'learning_rte'; did you mean 'learning_rate'?"},
-      {with(18, "epochs = 0"), "r.toml:18: [train]: 'epochs' must be at least 1, got 0"},
+      {with(18, "epochs = 0"), "r.toml:18: [train]: 'epochs' must be at least 1 and at most 999999, got 0"},
       {with(18, "epochs = 2.5"), "r.toml:18: [train]: 'epochs' must be a whole number, got 2.5"},
       {with(18, "precision = \"f64\""), "r.toml:18: there is no precision 'f64'; did you mean 'f32'?"},
       {with(18, "seed = -1"), "r.toml:18: [train]: 'seed' must be at least 0, got -1"},
@@ -251,7 +271,7 @@ TEST(Recipe, WrongOverridesAreNamed) {
   EXPECT_EQ(error_of(good, {"train.epochs.more=3"}),
             "--set train.epochs.more=3: 'more' would be in something that is no table");
   EXPECT_EQ(error_of(good, {"train.epochs=0"}),
-            "--set train.epochs=0: r.toml:18: [train]: 'epochs' must be at least 1, got 0");
+            "--set train.epochs=0: r.toml:18: [train]: 'epochs' must be at least 1 and at most 999999, got 0");
 }
 
 TEST(Recipe, DifferencesAreOfMeaning) {
