@@ -6,6 +6,7 @@
 #include "descent/nn/image_layers.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
+#include "descent/nn/sequence_layers.h"
 
 namespace descent::nn {
 
@@ -50,6 +51,10 @@ std::vector<Kind<ModulePtr>> make_table() {
        "each row to mean 0 and deviation 1, then a learnt gain and bias",
        {{"epsilon", 1e-5, "added to the variance"}},
        [](const Settings& s) { return shared(LayerNorm(s.number("epsilon"), s.at("epsilon"))); }},
+      {"rms_norm",
+       "each row over the root of its mean square, times a learnt gain",
+       {{"epsilon", 1e-5, "added to the mean square"}},
+       [](const Settings& s) { return shared(RmsNorm(s.number("epsilon"), s.at("epsilon"))); }},
       {"one_hot",
        "class indices as rows of 0 and 1",
        {{"classes", int64_t{0}, "how many there are", true}},
@@ -64,6 +69,7 @@ std::vector<Kind<ModulePtr>> make_table() {
          return shared(Sequential(make_layers(s.list("layers")), s.at()));
        }}};
   for (Kind<ModulePtr>& kind : image_layer_kinds()) kinds.push_back(std::move(kind));
+  for (Kind<ModulePtr>& kind : sequence_layer_kinds()) kinds.push_back(std::move(kind));
   for (const Activation::Row& row : activation_rows()) kinds.push_back(activation_kind(row));
   return kinds;
 }

@@ -6,6 +6,7 @@
 #include "descent/nn/linear.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/transformer.h"
 
 namespace descent::nn {
 
@@ -61,10 +62,12 @@ Sequential vgg_small(int64_t outputs, int64_t width) {
 Sequential resnet20(int64_t outputs, int64_t width) { return resnet(outputs, width, 3, 3); }
 Sequential resnet18(int64_t outputs, int64_t width) { return resnet(outputs, width, 4, 2); }
 
-std::span<const Kind<Sequential>> net_kinds() {
-  static const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
+namespace {
+
+std::vector<Kind<Sequential>> make_table() {
+  const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
   const auto width = [](int64_t fallback) { return SettingRule{"width", fallback, "channels of the first layers"}; };
-  static const std::vector<Kind<Sequential>> kinds = {
+  std::vector<Kind<Sequential>> kinds = {
       {"lenet-5",
        "two convolutions and three linear layers, for 28 x 28",
        {outputs},
@@ -80,6 +83,14 @@ std::span<const Kind<Sequential>> net_kinds() {
       {"resnet-20", "residual, nine narrow blocks, for about 32 x 32", {outputs, width(16)}, [](const Settings& s) {
          return resnet20(s.integer("outputs"), s.integer("width"));
        }}};
+  for (Kind<Sequential>& kind : sequence_net_kinds()) kinds.push_back(std::move(kind));
+  return kinds;
+}
+
+}  // namespace
+
+std::span<const Kind<Sequential>> net_kinds() {
+  static const std::vector<Kind<Sequential>> kinds = make_table();
   return kinds;
 }
 

@@ -1,5 +1,5 @@
 // Ready nets: functions that give layers. Each takes images [n, height, width, channels], or [n, height, width] of one
-// channel, as f32, and gives a score for each of `outputs` classes.
+// channel, as f32, and gives a score for each of `outputs` classes. Those for sequences are in transformer.h.
 #pragma once
 
 #include "descent/nn/sequential.h"
@@ -20,7 +20,7 @@ Sequential vgg_small(int64_t outputs = 10, int64_t width = 64);
 Sequential resnet20(int64_t outputs = 10, int64_t width = 16);
 Sequential resnet18(int64_t outputs = 10, int64_t width = 64);
 
-// The table: "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
+// The table: "lenet-5", "vgg-small", "resnet-18", "resnet-20", "decoder"; and a net from it.
 std::span<const Kind<Sequential>> net_kinds();
 Sequential make_ready_net(std::string_view kind, const Settings& settings = {});
 
