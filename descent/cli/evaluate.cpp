@@ -46,7 +46,7 @@ void add_evaluate(CLI::App& program) {
   command->add_option("run", flags->run, "the run's directory")->required();
   command->add_option(
       "--data", flags->data,
-      "test (default), validation, train, or a file (CSV, NPZ) or folder (idx, CIFAR-10, class folders of images)");
+      "test (default), validation, train, or a file (CSV, NPZ, text) or folder (idx, CIFAR-10, class folders of images)");
   command->add_flag("--flip", flags->flip, "average what the net says of each image and of its mirror image");
   command->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways")
       ->check(CLI::Range(0, 1000));

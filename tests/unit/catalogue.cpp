@@ -16,6 +16,7 @@
 #include "descent/base/text.h"
 #include "descent/data/catalogue_process.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/text.h"
 
 namespace descent::data::catalogue {
 namespace {
@@ -131,7 +132,8 @@ TEST_F(Catalogue, entries_are_complete) {
     EXPECT_NE(entry.kind == Kind::images, entry.classes.empty()) << entry.name;
     EXPECT_NE(entry.kind == Kind::table, entry.target.empty()) << entry.name;
     for (const DataFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
-    for (const FileSupply& file : each.files) EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
+    for (const FileSupply& file : each.files)
+      EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
   }
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "iris", "wine", "breast-cancer", "california-housing"})
     EXPECT_EQ(find(name).name, name);
@@ -194,8 +196,8 @@ TEST_F(Catalogue, from_an_archive_at_an_address) {
   const std::string archive = (folder / "letters.tar.gz").string();
   run({"tar", "-czf", archive, "-C", (folder / "server").string(), "some-name"}, folder, 60);
   for (FileSupply& file : supply.files) file.remotes.clear();
-  supply.archive = {"letters.tar.gz", static_cast<int64_t>(fs::file_size(archive)), sha256(content(archive)),
-                    {"file://" + archive}};
+  supply.archive = {
+      "letters.tar.gz", static_cast<int64_t>(fs::file_size(archive)), sha256(content(archive)), {"file://" + archive}};
   expect_whole(obtain(supply, options));
   fs::remove_all(options.cache);
   supply.archive.sha256 = std::string(64, '0');
@@ -402,6 +404,12 @@ TEST_P(RealData, reads_as_the_entry_says) {
     } catch (const Error& error) {
       GTEST_SKIP() << error.what();
     }
+  }
+  if (entry.kind == Kind::text) {
+    const std::string content = read_text((get(entry.name, options) / entry.files[0].name).string());
+    EXPECT_EQ(static_cast<int64_t>(Characters::of(content, entry.name).encode(content, entry.name).size()),
+              entry.training_examples);
+    return;
   }
   const Splits splits = load(entry.name, {.validation = 0.1, .test = 0.2, .seed = 1}, options);
   EXPECT_GT(splits.train.size(), 0);
