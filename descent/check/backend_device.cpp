@@ -22,6 +22,7 @@ constexpr BackendHole backend_holes[] = {
     {"cpu", "*matmul/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "resize_bilinear/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "adaptive_average_pool/uneven*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
+    {"cpu", "attention/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "conv/*/f16/*", "convolutions on the CPU take f32 or bf16, not f16"},
     {"cpu", "conv_*_gradient/*/f16/*", "convolutions on the CPU take f32 or bf16, not f16"},
 };

@@ -25,6 +25,33 @@ struct CloseArchive {
 };
 using Archive = std::unique_ptr<archive, CloseArchive>;
 
+[[noreturn]] void fail_archive(const std::string& path, archive* file) {
+  const char* const reason = archive_error_string(file);
+  fail(text(path, ": cannot be unpacked: ", reason ? reason : "it is damaged"));
+}
+
+// Only what libarchive reads by itself: some of its filters start programs.
+void support_filters(archive* file) {
+  archive_read_support_filter_gzip(file);
+  archive_read_support_filter_xz(file);
+  archive_read_support_filter_bzip2(file);
+  archive_read_support_filter_zstd(file);
+}
+
+// Of the entry that the archive stands at. The size that it claims is not believed: the string grows as bytes come.
+std::string content(archive* file, const std::string& path, const std::string& called, int64_t limit) {
+  std::array<char, 1 << 16> buffer;
+  std::string out;
+  for (;;) {
+    const la_ssize_t bytes = archive_read_data(file, buffer.data(), buffer.size());
+    if (bytes < 0) fail_archive(path, file);
+    if (bytes == 0) return out;
+    out.append(buffer.data(), static_cast<size_t>(bytes));
+    if (static_cast<int64_t>(out.size()) > limit)
+      fail(text(called, ": larger than the ", limit, " bytes that a file may have"));
+  }
+}
+
 // A walk over files that counts what it read.
 class Walk {
  public:
@@ -66,44 +93,22 @@ class Walk {
       const char* const name = archive_entry_pathname(entry);
       if (archive_entry_filetype(entry) != AE_IFREG || !name || !want_(name)) continue;
       const std::string called = path + ":" + name;
-      take_(called, content(file.get(), path, called));
+      std::string bytes = content(file.get(), path, called, limits_.file_bytes);
+      count(called, static_cast<int64_t>(bytes.size()));
+      take_(called, std::move(bytes));
     }
   }
 
  private:
-  [[noreturn]] static void fail_archive(const std::string& path, archive* file) {
-    const char* const reason = archive_error_string(file);
-    fail(text(path, ": cannot be unpacked: ", reason ? reason : "it is damaged"));
-  }
-
-  // Only what libarchive reads by itself: some of its filters start programs.
   static Archive opened(const std::string& path) {
     Archive file(archive_read_new());
     if (!file) fail("there is no memory to open an archive");
-    archive_read_support_filter_gzip(file.get());
-    archive_read_support_filter_xz(file.get());
-    archive_read_support_filter_bzip2(file.get());
-    archive_read_support_filter_zstd(file.get());
+    support_filters(file.get());
     archive_read_support_format_tar(file.get());
     archive_read_support_format_zip(file.get());
     archive_read_support_format_7zip(file.get());
     if (archive_read_open_filename(file.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) fail_archive(path, file.get());
     return file;
-  }
-
-  // The size that an entry claims is not believed: it grows as bytes come.
-  std::string content(archive* file, const std::string& path, const std::string& called) {
-    std::array<char, 1 << 16> buffer;
-    std::string out;
-    for (;;) {
-      const la_ssize_t bytes = archive_read_data(file, buffer.data(), buffer.size());
-      if (bytes < 0) fail_archive(path, file);
-      if (bytes == 0) break;
-      out.append(buffer.data(), static_cast<size_t>(bytes));
-      if (static_cast<int64_t>(out.size()) > limits_.file_bytes) break;
-    }
-    count(called, static_cast<int64_t>(out.size()));
-    return out;
   }
 
   void count(const std::string& name, int64_t bytes) {
@@ -133,6 +138,18 @@ void each_file(const std::string& path, const WantFile& want, const TakeFile& ta
   if (fs::is_directory(path)) return walk.folder(path);
   if (is_archive(path)) return walk.packed(path);
   walk.plain(path);
+}
+
+std::string unpacked(std::string_view packed, int64_t limit, const std::string& name) {
+  const Archive file(archive_read_new());
+  if (!file) fail("there is no memory to unpack a file");
+  support_filters(file.get());
+  archive_read_support_format_raw(file.get());
+  archive_entry* entry = nullptr;
+  if (archive_read_open_memory(file.get(), packed.data(), packed.size()) != ARCHIVE_OK ||
+      archive_read_next_header(file.get(), &entry) != ARCHIVE_OK)
+    fail_archive(name, file.get());
+  return content(file.get(), name, name, limit);
 }
 
 }  // namespace descent::data

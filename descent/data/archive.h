@@ -25,4 +25,8 @@ bool is_archive(std::string_view name);
 // file if it is too large, the folder if it does not exist.
 void each_file(const std::string& path, const WantFile& want, const TakeFile& take, const FileLimits& limits = {});
 
+// What a file holds that was packed alone, by gzip, xz, bzip2 or zstd. Fails naming it if that is damaged or more than
+// `limit` bytes.
+std::string unpacked(std::string_view packed, int64_t limit, const std::string& name);
+
 }  // namespace descent::data

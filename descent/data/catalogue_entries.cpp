@@ -303,12 +303,31 @@ Supply adult() {
   return supply;
 }
 
+Supply tinyshakespeare() {
+  const DataFile file{"tinyshakespeare.txt", 1115394,
+                      "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"};
+  return {{.name = "tinyshakespeare",
+           .summary = "40,000 lines of Shakespeare's plays",
+           .licence = "public domain",
+           .citation = "A. Karpathy, \"The unreasonable effectiveness of recurrent neural networks\", 2015",
+           .kind = Kind::text,
+           .training_examples = file.bytes,
+           .files = {file}},
+          {{{{{file.name}, as_is}, {{"input.txt"}, as_is}, {{file.name + ".xz"}, unxzed}},
+            {{"input.txt",
+              file.sha256,
+              {"https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"}}}}},
+          {},
+          {"tinyshakespeare", "text", "shakespeare_char"},
+          ""};
+}
+
 }  // namespace
 
 const std::vector<Supply>& supplies() {
   static const std::vector<Supply> all = {mnist(),         fashion_mnist(),      cifar10(),  iris(),      wine(),
                                           breast_cancer(), california_housing(), diabetes(), digits8x8(), titanic(),
-                                          adult()};
+                                          adult(),         tinyshakespeare()};
   return all;
 }
 

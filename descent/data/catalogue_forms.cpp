@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "descent/base/error.h"
+#include "descent/data/archive.h"
 #include "descent/data/catalogue_supply.h"
 #include "descent/data/cifar.h"
 
@@ -88,6 +89,10 @@ std::string diabetes_table(std::string_view data, std::string_view target, std::
 }  // namespace
 
 std::string as_is(std::span<const std::string> contents, const DataFile&) { return contents[0]; }
+
+std::string unxzed(std::span<const std::string> contents, const DataFile& file) {
+  return unpacked(contents[0], file.bytes, file.name + ".xz");
+}
 
 std::string gunzipped(std::span<const std::string> contents, const DataFile& file) {
   return gunzip(contents[0], file.bytes, file.name + ".gz");

@@ -46,7 +46,7 @@ std::string content(const fs::path& path) {
 }
 
 void require_table(const Entry& entry) {
-  if (entry.kind != Kind::table) fail(fmt::format("the data set '{}' holds images and is no table", entry.name));
+  if (entry.kind != Kind::table) fail(fmt::format("the data set '{}' is no table", entry.name));
 }
 
 }  // namespace
@@ -75,6 +75,7 @@ EncodedTable load_encoded(std::string_view name, const Division& division, const
 Splits load(std::string_view name, const Division& division, const Options& options) {
   const Entry& entry = find(name);
   if (entry.kind == Kind::table) return load_encoded(name, division, options).splits;
+  if (entry.kind == Kind::text) fail(fmt::format("the data set '{}' is a text; data::text_splits() divides it", name));
   const fs::path directory = get(name, options);
   Splits splits = holds_cifar10(directory)
                       ? read_cifar10(directory)

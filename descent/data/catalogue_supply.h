@@ -66,6 +66,7 @@ void supply_from(Source source, const Supply& supply, const std::vector<size_t>&
 // Forms.
 std::string as_is(std::span<const std::string> contents, const DataFile& file);
 std::string gunzipped(std::span<const std::string> contents, const DataFile& file);
+std::string unxzed(std::span<const std::string> contents, const DataFile& file);
 
 // The same lines under another first line; carriage returns are dropped.
 std::string with_header(std::string_view text, std::string_view header);

@@ -9,6 +9,7 @@
 #include "descent/ops/mul.h"
 #include "descent/ops/one_hot.h"
 #include "descent/ops/reshape.h"
+#include "descent/ops/rms_norm.h"
 
 namespace descent::nn {
 
@@ -37,19 +38,42 @@ std::vector<ParameterPtr> LayerNorm::parameters() const {
   return gain_ ? std::vector{gain_, bias_} : std::vector<ParameterPtr>{};
 }
 
+namespace {
+
+// The shape of a norm's gain, of an input that it can take; `gain` is null before the first.
+Shape norm_features(const Pass& pass, const Module& layer, const Type& x, const ParameterPtr& gain, Site at) {
+  const std::string who = layer_label(pass, layer);
+  if (x.dtype != DType::f32 || x.shape.rank() == 0) fail(at, text(who, "needs f32 inputs with a last axis, got ", x));
+  const Shape features{x.shape.back()};
+  if (gain && gain->type().shape != features)
+    fail(at, text(who, "input ", x, " has ", features[0], " features on axis ", x.shape.rank() - 1, ", but the gain ",
+                  gain->type(), " takes ", gain->type().shape[0]));
+  return features;
+}
+
+}  // namespace
+
 Tensor LayerNorm::forward(Pass& pass, Tensor x) {
-  const std::string who = layer_label(pass, *this);
-  if (x.dtype() != DType::f32 || x.rank() == 0)
-    fail(at_, text(who, "needs f32 inputs with a last axis, got ", x.type()));
-  const Shape features{x.shape().back()};
+  const Shape features = norm_features(pass, *this, x.type(), gain_, at_);
   if (!gain_) {
     gain_ = make_parameter(pass, "gain", features, init::ones(), false);
     bias_ = make_parameter(pass, "bias", features, init::zeros(), false);
   }
-  if (gain_->type().shape != features)
-    fail(at_, text(who, "input ", x.type(), " has ", features[0], " features on axis ", x.rank() - 1, ", but the gain ",
-                   gain_->type(), " takes ", gain_->type().shape[0]));
   return layer_norm(x, pass.parameter(gain_), pass.parameter(bias_), epsilon_, at_);
+}
+
+RmsNorm::RmsNorm(double epsilon, Site at) : epsilon_(epsilon), at_(at) {
+  if (!(epsilon >= 0)) throw UsageError(at, text("RmsNorm: the epsilon must be at least 0, got ", epsilon));
+}
+
+std::vector<ParameterPtr> RmsNorm::parameters() const {
+  return gain_ ? std::vector{gain_} : std::vector<ParameterPtr>{};
+}
+
+Tensor RmsNorm::forward(Pass& pass, Tensor x) {
+  const Shape features = norm_features(pass, *this, x.type(), gain_, at_);
+  if (!gain_) gain_ = make_parameter(pass, "gain", features, init::ones(), false);
+  return rms_norm(x, pass.parameter(gain_), epsilon_, at_);
 }
 
 Normalize::Normalize(std::span<const float> scale, std::span<const float> shift, Site at) : at_(at) {

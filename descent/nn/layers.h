@@ -41,6 +41,22 @@ class LayerNorm : public Module {
   ParameterPtr gain_, bias_;
 };
 
+// Zhang and Sennrich, "Root mean square layer normalization", 2019: each row (the last axis) over the root of its mean
+// square, times a learnt gain a feature, PATH.gain.
+class RmsNorm : public Module {
+ public:
+  explicit RmsNorm(double epsilon = 1e-5, Site at = Site::here());
+  Tensor forward(Pass& pass, Tensor x) override;
+  std::string describe() const override { return "RmsNorm"; }
+  std::string formula() const override { return "g norm(x)"; }
+  std::vector<ParameterPtr> parameters() const override;
+
+ private:
+  double epsilon_;
+  Site at_;
+  ParameterPtr gain_;
+};
+
 // x * scale + shift as f32, from u8 or f32: the inputs as the net wants them. Scale and shift come from the data, one
 // for all or one a feature of the last axis. They are states (PATH.scale, PATH.shift): saved with the weights, so that
 // what was trained takes raw inputs.

@@ -6,6 +6,7 @@
 #include "descent/nn/image_layers.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
+#include "descent/nn/sequence_layers.h"
 
 namespace descent::nn {
 
@@ -54,6 +55,10 @@ std::vector<Kind<ModulePtr>> make_table() {
        "x times a number",
        {{"factor", 1.0, "the number", true}},
        [](const Settings& s) { return shared(Scale(s.number("factor"))); }},
+      {"rms_norm",
+       "each row over the root of its mean square, times a learnt gain",
+       {{"epsilon", 1e-5, "added to the mean square"}},
+       [](const Settings& s) { return shared(RmsNorm(s.number("epsilon"), s.at("epsilon"))); }},
       {"one_hot",
        "class indices as rows of 0 and 1",
        {{"classes", int64_t{0}, "how many there are", true}},
@@ -72,6 +77,7 @@ std::vector<Kind<ModulePtr>> make_table() {
          return shared(Sequential(make_layers(s.list("layers")), s.at()));
        }}};
   for (Kind<ModulePtr>& kind : image_layer_kinds()) kinds.push_back(std::move(kind));
+  for (Kind<ModulePtr>& kind : sequence_layer_kinds()) kinds.push_back(std::move(kind));
   for (const Activation::Row& row : activation_rows()) kinds.push_back(activation_kind(row));
   return kinds;
 }

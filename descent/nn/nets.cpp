@@ -8,6 +8,7 @@
 #include "descent/nn/linear.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/transformer.h"
 #include "descent/nn/whitening.h"
 
 namespace descent::nn {
@@ -117,10 +118,12 @@ Sequential airbench(int64_t outputs, int64_t width) {
                     {"scale", Scale{1 / 9.0}}};
 }
 
-std::span<const Kind<Sequential>> net_kinds() {
-  static const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
+namespace {
+
+std::vector<Kind<Sequential>> make_table() {
+  const SettingRule outputs{"outputs", int64_t{10}, "the number of classes"};
   const auto width = [](int64_t fallback) { return SettingRule{"width", fallback, "channels of the first layers"}; };
-  static const std::vector<Kind<Sequential>> kinds = {
+  std::vector<Kind<Sequential>> kinds = {
       {"go-resnet",
        "residual, for boards of any size: scores of all points and of a pass, and a value",
        {width(64),
@@ -151,6 +154,14 @@ std::span<const Kind<Sequential>> net_kinds() {
       {"resnet-20", "residual, nine narrow blocks, for about 32 x 32", {outputs, width(16)}, [](const Settings& s) {
          return resnet20(s.integer("outputs"), s.integer("width"));
        }}};
+  for (Kind<Sequential>& kind : sequence_net_kinds()) kinds.push_back(std::move(kind));
+  return kinds;
+}
+
+}  // namespace
+
+std::span<const Kind<Sequential>> net_kinds() {
+  static const std::vector<Kind<Sequential>> kinds = make_table();
   return kinds;
 }
 

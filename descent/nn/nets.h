@@ -1,5 +1,5 @@
 // Ready nets: functions that give layers. Each takes images [n, height, width, channels], or [n, height, width] of one
-// channel, as f32, and gives a score for each of `outputs` classes.
+// channel, as f32, and gives a score for each of `outputs` classes. Those for sequences are in transformer.h.
 #pragma once
 
 #include "descent/nn/sequential.h"
@@ -33,7 +33,7 @@ Sequential go_resnet(int64_t width = 64, int64_t blocks = 5, bool value = true);
 // start as copies of their channels; norms have no gain, and biases that learn 64 times as fast.
 Sequential airbench(int64_t outputs = 10, int64_t width = 64);
 
-// The table: "airbench", "go-resnet", "lenet-5", "vgg-small", "resnet-18", "resnet-20"; and a net from it.
+// The table: "airbench", "go-resnet", "lenet-5", "vgg-small", "resnet-18", "resnet-20", "decoder"; and a net from it.
 std::span<const Kind<Sequential>> net_kinds();
 Sequential make_ready_net(std::string_view kind, const Settings& settings = {});
 

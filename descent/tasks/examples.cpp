@@ -15,6 +15,7 @@
 #include "descent/data/image_folder.h"
 #include "descent/data/npz.h"
 #include "descent/tasks/go.h"
+#include "descent/tasks/language.h"
 
 namespace descent::tasks {
 
@@ -170,6 +171,8 @@ struct Source {
 
 Examples load_catalogue(const Recipe& recipe, const std::string& name) {
   const data::catalogue::Entry& entry = data::catalogue::find(name);
+  if (entry.kind == data::catalogue::Kind::text)
+    return load_text_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string());
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
@@ -196,6 +199,8 @@ constexpr Source sources[] = {
                  const std::string& path) { return of_arrays(recipe, data::read_cifar10(data_path(recipe, path))); }},
     {"images", of_images},
     {"go", load_go_examples},
+    {"text", [](const Recipe& recipe,
+                const std::string& path) { return load_text_examples(recipe, data_path(recipe, path).string()); }},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
      }}};
@@ -208,6 +213,12 @@ void check_targets(const Recipe& recipe, const data::Dataset& training) {
     throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ", task.classes ? "classes" : "numbers",
                                             " as targets, the data have ", classes ? "classes" : "numbers",
                                             "; did you mean task = \"", task.classes ? "regress" : "classify", "\"?"));
+  const bool text_data = training.source && training.row_type().dtype == DType::i32;
+  if (text_data != task.sequences)
+    throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ",
+                                            task.sequences ? "a text" : "one target for each example",
+                                            ", the data are ", text_data ? "a text" : "no text",
+                                            "; did you mean task = \"", text_data ? "language" : "classify", "\"?"));
 }
 
 }  // namespace

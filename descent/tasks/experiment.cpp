@@ -65,19 +65,22 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
   const data::Dataset& training = experiment.splits.train;
   const int64_t wanted = task.outputs(training);
   const Shape& shape = summary.output.shape;
-  const int64_t given = shape.rank() == 2 ? shape[1] : -1;
+  const int rank = task.sequences ? 3 : 2;
+  const int64_t given = shape.rank() == rank ? shape.back() : -1;
   if (given == wanted || (given == 1 && task.single_output(training, experiment.loss))) return;
   const std::string last =
       summary.layers.empty() ? "" : text(summary.layers.back().path, " (", summary.layers.back().describe, "): ");
   const std::string shapes = text(last, "the net makes ", summary.output, " of ", summary.input, ", but the data have ",
                                   task.outputs_text(training));
-  if (given == -1)
-    fail(outputs_site(experiment.recipe.layers),
-         text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
-              "]; did you mean { kind = \"flatten\" } as the first layer?"));
   const bool ready = experiment.recipe.layers.empty();
-  fail(ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers),
-       text(shapes, label_beyond(experiment.splits, given), outputs_hint(experiment.recipe, wanted)));
+  const Site at = ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers);
+  if (given == -1 && task.sequences)
+    fail(at, text(shapes, " at each place, so it must make [", summary.input.shape[0], ",", summary.input.shape[1], ",",
+                  wanted, "]; did you mean net = { kind = \"decoder\", outputs = ", wanted, " }?"));
+  if (given == -1)
+    fail(at, text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
+                  "]; did you mean { kind = \"flatten\" } as the first layer?"));
+  fail(at, text(shapes, label_beyond(experiment.splits, given), outputs_hint(experiment.recipe, wanted)));
 }
 
 }  // namespace
@@ -99,6 +102,7 @@ train::FitOptions Experiment::fit_options() const {
   train::FitOptions out = recipe.fit_options();
   out.validation = splits.validation;
   out.unit = error_unit(preprocess);
+  if (out.monitor.empty() && out.validation.size() > 0) out.monitor = find_task(recipe.task).monitor;
   return out;
 }
 

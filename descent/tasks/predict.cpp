@@ -7,6 +7,7 @@
 #include "descent/data/csv.h"
 #include "descent/data/idx.h"
 #include "descent/data/image.h"
+#include "descent/tasks/language.h"
 
 namespace descent::tasks {
 
@@ -99,6 +100,8 @@ std::vector<Prediction> predict_table(const Run& run, const std::string& source)
 }  // namespace
 
 std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs) {
+  if (is_language(run.preprocess))
+    throw UsageError(text(run.directory.string(), " was trained on text; descent generate lets it go on with one"));
   std::vector<Prediction> out;
   for (const std::string& source : inputs) {
     if (run.preprocess.encoder) {

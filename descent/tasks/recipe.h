@@ -1,8 +1,8 @@
 // Recipes: what to train, on what and how, as one TOML file.
 //
-//   task = "classify"                               # or "regress"
+//   task = "classify"                               # or "regress", "language"
 //   layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
-//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, table: see recipe_sections()
+//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, go, text, table: see recipe_sections()
 //   [loss]       kind = "cross_entropy"
 //   [optimizer]  kind = "adamw", learning_rate = 0.001
 //   [schedule]   kind = "cosine"

@@ -8,6 +8,7 @@
 #include "descent/io/checkpoint.h"
 #include "descent/runtime/backend.h"
 #include "descent/tasks/go.h"
+#include "descent/tasks/language.h"
 #include "descent/tasks/run_net.h"
 #include "descent/tasks/separable.h"
 
@@ -183,6 +184,7 @@ train::EvaluateOptions Run::evaluate_options() const {
 data::Dataset Run::examples(const std::string& what) const {
   const bool own = what == "train" || what == "validation" || what == "test";
   if (!own && go_board_size(preprocess)) return load_go_like(preprocess, what, wants_value(recipe));
+  if (!own && is_language(preprocess)) return load_text_like(preprocess, what);
   if (!own) return load_examples_like(preprocess, task(), what);
   const data::Splits splits = load_examples(recipe).splits;
   data::Dataset part = what == "train" ? splits.train : what == "validation" ? splits.validation : splits.test;

@@ -2,12 +2,13 @@
 
 #include "descent/base/text.h"
 #include "descent/tasks/classify.h"
+#include "descent/tasks/language.h"
 #include "descent/tasks/regress.h"
 
 namespace descent::tasks {
 
 std::span<const TaskKind> task_kinds() {
-  static const TaskKind kinds[] = {classify_task(), regress_task()};
+  static const TaskKind kinds[] = {classify_task(), regress_task(), language_task()};
   return kinds;
 }
 

@@ -41,6 +41,9 @@ struct TaskKind {
   // A row of outputs as an answer. `encoder` may be null: the numbers are as they were.
   Answer (*answer)(std::span<const float> outputs, const nn::Loss& loss, const std::vector<std::string>& classes,
                    const data::TableEncoder* encoder);
+
+  bool sequences = false;         // an example has an answer at each of its places
+  std::string_view monitor = "";  // the figure that tells the best epoch; "": the loss's own
 };
 
 std::span<const TaskKind> task_kinds();

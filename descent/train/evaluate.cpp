@@ -1,6 +1,7 @@
 #include "descent/train/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "descent/base/text.h"
 #include "descent/train/value.h"
@@ -19,10 +20,17 @@ void for_batches(int64_t rows, int64_t batch_size, Visit visit) {
   for (int64_t begin = 0; begin < rows; begin += batch_size) visit(begin, std::min(rows, begin + batch_size));
 }
 
-// Rows that are made when they are wanted are not small.
+// Whether targets are a label for each place of a sequence, judged by scores of one axis more.
+bool are_sequences(const Shape& outputs, const Shape& targets) {
+  return targets.rank() > 1 && outputs.rank() == targets.rank() + 1;
+}
+
+// Rows that are made when they are wanted are not small, and a sequence is as many rows as it has places.
 int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
-  constexpr int64_t most_made = 256;
-  return data.source ? std::min(most_made, options.batch_size) : options.batch_size;
+  constexpr int64_t most_made = 256, most_places = 16384;
+  if (!data.source) return options.batch_size;
+  const int64_t targets = std::max<int64_t>(1, data.targets.shape().without(0).elements());
+  return std::min({most_made, options.batch_size, std::max<int64_t>(1, most_places / targets)});
 }
 
 // The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
@@ -30,7 +38,8 @@ ClassificationMetrics class_metrics(const Shape& outputs, const data::Dataset& d
   const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
   if (named > 0 && named != classes)
     fail(text("evaluate: the net tells ", classes, " classes apart, the data have ", named));
-  if (data.targets.shape().rank() == 1) data::check_labels(data.targets, classes, "evaluate");
+  const int rank = data.targets.shape().rank();
+  if (rank == 1 || are_sequences(outputs, data.targets.shape())) data::check_labels(data.targets, classes, "evaluate");
   return ClassificationMetrics(classes, threshold, top_k);
 }
 
@@ -58,17 +67,24 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   RegressionMetrics numbers(options_.unit);
   ValueMetrics values;
   double loss = 0;
+  bool sequences = false;
   for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
     if (!labels) return numbers.add(results[0], targets);
+    sequences = are_sequences(results[0].shape(), targets.shape());
     const ChoiceArrays choice = choice_of(results[0], targets);
     if (!classes) classes = class_metrics(choice.scores.shape(), data, class_threshold(loss_), options_.top_k);
     classes->add(choice.scores, choice.labels);
     values.add(results[0], targets);
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
+  if (sequences) {
+    out.figures.emplace_back("accuracy", classes->accuracy());
+    if (loss_.name() == nn::CrossEntropy::name) out.figures.emplace_back("perplexity", std::exp(out.figures[0].second));
+    return out;
+  }
   std::ranges::copy(labels ? classes->figures() : numbers.figures(), std::back_inserter(out.figures));
   std::ranges::copy(values.figures(), std::back_inserter(out.figures));
   if (labels) out.confusion = classes->confusion();

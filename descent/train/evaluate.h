@@ -20,8 +20,8 @@ struct EvaluateOptions {
 };
 
 struct Evaluation {
-  Figures figures;                           // loss, then the metrics
-  std::optional<ConfusionMatrix> confusion;  // of a classification
+  Figures figures;                           // loss, then the metrics; of sequences accuracy and perplexity
+  std::optional<ConfusionMatrix> confusion;  // of a classification of whole examples
 };
 
 // Above which a single output means class 1: 0 for losses of scores, 0.5 where outputs are compared with 0 and 1.

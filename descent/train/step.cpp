@@ -18,7 +18,12 @@ Tensor correct_count(Tensor outputs, Tensor targets, double threshold) {
   outputs = choice.scores;
   targets = choice.labels;
   const bool single = outputs.rank() == 0 || outputs.shape().back() == 1;
-  if (!single) return outputs.rank() == targets.rank() + 1 ? sum(top_k_correct(outputs, targets)) : Tensor();
+  if (!single) {
+    if (outputs.rank() != targets.rank() + 1) return {};
+    const Tensor right = sum(top_k_correct(outputs, targets));
+    const auto places = static_cast<double>(targets.shape().without(0).elements());
+    return targets.rank() > 1 ? right * (1 / places) : right;
+  }
   const Tensor predicted = cast(less(threshold, reshape(outputs, targets.shape())), DType::i32);
   return sum(cast(equal(predicted, targets), DType::f32));
 }

@@ -28,7 +28,7 @@ struct StepOptions {
 
 struct StepResult {
   double loss = 0;     // the mean over the batch
-  double correct = 0;  // examples whose class was right; 0 for numbers
+  double correct = 0;  // examples whose class was right, of sequences the part of each; 0 for numbers
 };
 
 // What a step tells of the layers' health, besides its result.

@@ -16,6 +16,7 @@
 #include "descent/base/text.h"
 #include "descent/data/catalogue_process.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/text.h"
 
 namespace descent::data::catalogue {
 namespace {
@@ -403,6 +404,12 @@ TEST_P(RealData, reads_as_the_entry_says) {
     } catch (const Error& error) {
       GTEST_SKIP() << error.what();
     }
+  }
+  if (entry.kind == Kind::text) {
+    const std::string content = read_text((get(entry.name, options) / entry.files[0].name).string());
+    EXPECT_EQ(static_cast<int64_t>(Characters::of(content, entry.name).encode(content, entry.name).size()),
+              entry.training_examples);
+    return;
   }
   const Splits splits = load(entry.name, {.validation = 0.1, .test = 0.2, .seed = 1}, options);
   EXPECT_GT(splits.train.size(), 0);

@@ -1,0 +1,77 @@
+#include "descent/nn/recurrent.h"
+
+#include "descent/ops/add.h"
+#include "descent/ops/concat.h"
+#include "descent/ops/matmul.h"
+#include "descent/ops/mul.h"
+#include "descent/ops/sigmoid.h"
+#include "descent/ops/split.h"
+#include "descent/ops/sub.h"
+#include "descent/ops/tanh.h"
+
+namespace descent::nn {
+
+Recurrent::Recurrent(std::string_view name, int64_t gates, int64_t hidden, Site at)
+    : gates_(gates), hidden_(hidden), at_(at) {
+  if (hidden < 1) throw UsageError(at, text(name, ": the number of hidden units must be at least 1, got ", hidden));
+}
+
+std::vector<std::pair<std::string, ModulePtr>> Recurrent::children() const {
+  return inputs_ ? std::vector<std::pair<std::string, ModulePtr>>{{"inputs", inputs_}}
+                 : std::vector<std::pair<std::string, ModulePtr>>{};
+}
+
+void Recurrent::check(const Pass& pass, const Type& x) const {
+  if (x.dtype != DType::f32 || x.shape.rank() != 3 || x.shape[1] == 0)
+    fail(at_, text(layer_label(pass, *this), "needs f32 inputs [sequences, places, features], at least one place, got ",
+                   x, x.dtype == DType::f32 ? "" : "; did you mean an Embedding before it?"));
+}
+
+void Recurrent::make(Pass& pass) {
+  parameters_.push_back(make_parameter(pass, "weight", {hidden_, gates_ * hidden_}, init::orthogonal(), true));
+}
+
+Tensor Recurrent::recurrent_product(Pass& pass, Tensor state) const {
+  return matmul(state, pass.parameter(parameters_.front()), at_);
+}
+
+Tensor Recurrent::forward(Pass& pass, Tensor x) {
+  check(pass, x.type());
+  const int64_t sequences = x.shape()[0], places = x.shape()[1];
+  if (!inputs_) inputs_ = std::make_shared<Linear>(gates_ * hidden_, LinearOptions{}, at_);
+  const Tensors added = split(trace_layer(pass, "inputs", *inputs_, x), 1, places, at_);
+  if (parameters_.empty()) make(pass);
+  const Tensor zeros = broadcast(constant_like(x, 0, at_), Shape{sequences, hidden_}, at_);
+  Tensors states(states_kept(), zeros), shown;
+  for (const Tensor& place : added) {
+    states = step(pass, reshape(place, {sequences, gates_ * hidden_}, at_), states);
+    shown.push_back(reshape(states.front(), {sequences, 1, hidden_}, at_));
+  }
+  return concat(shown, 1, at_);
+}
+
+void GRU::make(Pass& pass) {
+  Recurrent::make(pass);
+  parameters_.push_back(make_parameter(pass, "bias", {hidden_}, init::zeros(), false));
+}
+
+Tensors GRU::step(Pass& pass, Tensor from_input, const Tensors& states) {
+  const Tensor h = states.front();
+  const Tensors in = split(from_input, 1, 3, at_), own = split(recurrent_product(pass, h), 1, 3, at_);
+  const Tensor reset = sigmoid(add({in[0], at_}, {own[0], at_}), at_);
+  const Tensor keep = sigmoid(add({in[1], at_}, {own[1], at_}), at_);
+  const Tensor seen = add({own[2], at_}, {pass.parameter(parameters_[1]), at_});
+  const Tensor next = tanh(add({in[2], at_}, {mul({reset, at_}, {seen, at_}), at_}), at_);
+  return {add({next, at_}, {mul({keep, at_}, {sub({h, at_}, {next, at_}), at_}), at_})};
+}
+
+Tensors LSTM::step(Pass& pass, Tensor from_input, const Tensors& states) {
+  const Tensor sums = add({from_input, at_}, {recurrent_product(pass, states.front()), at_});
+  const Tensors gates = split(sums, 1, 4, at_);
+  const Tensor enter = sigmoid(gates[0], at_), keep = sigmoid(add({gates[1], at_}, {1.0, at_}), at_);
+  const Tensor fresh = mul({enter, at_}, {tanh(gates[2], at_), at_});
+  const Tensor cell = add({mul({keep, at_}, {states[1], at_}), at_}, {fresh, at_});
+  return {mul({sigmoid(gates[3], at_), at_}, {tanh(cell, at_), at_}), cell};
+}
+
+}  // namespace descent::nn
