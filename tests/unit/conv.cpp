@@ -139,22 +139,56 @@ TEST(Conv, OurOwnKernelsAreRight) {
   EXPECT_TRUE(vectors > 10 || !processor_has("AVX-512")) << vectors;
 }
 
+// Windows of few numbers: edges, several panels of channels, more numbers than registers hold sums of, one image.
+const std::vector<ConvCase>& direct_cases() {
+  static const std::vector<ConvCase> cases{
+      {"digits", {7, 13, 11, 1}, {3, 3}, 32, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+      {"two panels", {3, 9, 8, 1}, {3, 3}, 50, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+      {"narrow", {5, 8, 8, 3}, {2, 2}, 5, {1, 1}, {0, 0}, {0, 0}, {1, 1}},
+      {"many numbers", {6, 7, 9, 1}, {4, 4}, 24, {1, 1}, {1, 2}, {2, 1}, {1, 1}},
+      {"strided, dilated", {4, 12, 11, 1}, {3, 3}, 18, {2, 3}, {2, 1}, {1, 2}, {2, 1}},
+      {"leaves some out", {4, 12, 11, 2}, {2, 2}, 18, {5, 4}, {0, 0}, {0, 0}, {1, 1}},
+      {"far padding", {4, 2, 2, 2}, {2, 2}, 20, {2, 2}, {3, 3}, {3, 3}, {1, 1}},
+      {"sound", {9, 70, 2}, {5}, 40, {2}, {2}, {2}, {1}},
+      {"one image", {1, 6, 6, 1}, {3, 3}, 33, {1, 1}, {1, 1}, {1, 1}, {1, 1}}};
+  return cases;
+}
+
+TEST(Conv, WindowsOfFewNumbersAreMultipliedWhereTheyLie) {
+  for (ConvCase c : direct_cases())
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      c.dtype = dtype;
+      for (const Kind& kind : kinds_of(c)) {
+        const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);
+        const Outcome done = run(kind, a, b);
+        const std::string what = text(c.name, " ", kind.op->name, " ", to_text(dtype), " by ", done.kernels[0]);
+        EXPECT_LT(worst_error(kind, a, b, done.results[0]), 4) << what;
+        if (kind.op != &op_def<ConvInputGradient>() && processor_has(dtype == DType::f32 ? "AVX-512" : "BF16")) {
+          EXPECT_EQ(done.kernels[0], "vectors, direct") << what;
+        }
+      }
+    }
+}
+
 // Rounded to bf16 where a net keeps its images so.
 TEST(Conv, OurOwnKernelsRoundTheirResults) {
-  const ConvCase c{"rounded", {48, 5, 5, 24}, {3, 3}, 40, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1, DType::bf16};
-  for (Kind kind : kinds_of(c)) {
-    const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);
-    const std::vector<double> exact = run(kind, a, b).results[0].to_doubles();
-    kind.attrs.set("to", DType::bf16);
-    const std::vector<double> got = run(kind, a, b).results[0].to_doubles();
-    for (size_t i = 0; i < got.size(); ++i)
-      ASSERT_EQ(got[i], float_from_bf16(bf16_from_float(static_cast<float>(exact[i])))) << kind.op->name;
-  }
+  const ConvCase deep{"rounded", {48, 5, 5, 24}, {3, 3}, 40, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1, DType::bf16};
+  const ConvCase first{"rounded", {48, 9, 9, 1}, {3, 3}, 40, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1, DType::bf16};
+  for (const ConvCase& c : {deep, first})
+    for (Kind kind : kinds_of(c)) {
+      const Array a = random_array(kind.first, 1), b = random_array(kind.second, 2);
+      const std::vector<double> exact = run(kind, a, b).results[0].to_doubles();
+      kind.attrs.set("to", DType::bf16);
+      const std::vector<double> got = run(kind, a, b).results[0].to_doubles();
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_EQ(got[i], float_from_bf16(bf16_from_float(static_cast<float>(exact[i])))) << kind.op->name;
+    }
 }
 
 TEST(Conv, TheSameForEveryNumberOfThreads) {
   const int before = thread_count();
-  for (ConvCase c : {larger_cases()[2], tiled_cases()[2], tiled_cases()[3], tiled_cases()[12], tiled_cases()[14]})
+  for (ConvCase c : {direct_cases()[0], direct_cases()[3], larger_cases()[2], tiled_cases()[2], tiled_cases()[3],
+                     tiled_cases()[12], tiled_cases()[14]})
     for (const DType dtype : {DType::f32, DType::bf16}) {
       c.dtype = dtype;
       for (const Kind& kind : kinds_of(c)) {

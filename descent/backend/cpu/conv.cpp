@@ -37,7 +37,7 @@ std::unique_ptr<Call> make_conv(const CallStep& step, const Program&) {
     if (dtype != DType::f32 && dtype != DType::bf16) fail(text("convolutions on the CPU take f32 or bf16, not ", dtype));
   const ConvProblem problem = problem_of(step);
   if (step.reads[0].elements() == 0 || step.reads[1].elements() == 0) return std::make_unique<EmptyConv>(step.writes[0]);
-  for (const auto make : {make_tiled_conv, make_tiled_weight_gradient, make_onednn_conv, make_unfolded_conv})
+  for (const auto make : {make_direct_conv, make_tiled_conv, make_tiled_weight_gradient, make_onednn_conv, make_unfolded_conv})
     if (std::unique_ptr<Call> call = make(problem)) return call;
   return make_plain_conv(problem);
 }

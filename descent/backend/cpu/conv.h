@@ -17,6 +17,9 @@ struct ConvProblem {
   const View& out() const { return kind == ConvKind::forward ? y : kind == ConvKind::input_gradient ? x : weights; }
 };
 
+// Our own, for windows that hold few numbers: forward, gradients of weights; none where the processor lacks AVX-512.
+std::unique_ptr<Call> make_direct_conv(const ConvProblem& problem);
+
 // Our own, on matrix tiles or AVX-512; none where the processor has none, or the shape does not suit them.
 std::unique_ptr<Call> make_tiled_conv(const ConvProblem& problem);             // forward, gradients of images
 std::unique_ptr<Call> make_tiled_weight_gradient(const ConvProblem& problem);  // gradients of weights

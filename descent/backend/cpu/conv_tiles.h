@@ -59,7 +59,8 @@ struct Accumulate {
   float* sums;
   int64_t stride;           // in elements
   bool add;                 // to what is there
-  bool narrow_x, narrow_g;  // at most 16 channels
+  int64_t rows;             // channels of x's block that are wanted
+  bool narrow_g;            // at most 16 channels
 };
 
 // What one instruction set offers.

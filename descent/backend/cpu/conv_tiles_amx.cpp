@@ -349,7 +349,7 @@ void multiply(const Multiply& job) {
 }
 
 void accumulate(const Accumulate& job) {
-  if (job.narrow_x)
+  if (job.rows <= 16)
     job.narrow_g ? accumulate_tiles<1, 1>(job) : accumulate_tiles<1, 2>(job);
   else
     job.narrow_g ? accumulate_tiles<2, 1>(job) : accumulate_tiles<2, 2>(job);

@@ -5,6 +5,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#include <algorithm>
+
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"))), apply_to = function)
 #else
@@ -18,7 +20,6 @@ namespace descent::cpu::conv_tiles {
 namespace {
 
 constexpr int64_t channels = 16;  // of a block
-constexpr int64_t together = 8;   // images, or channels, whose sums are in registers
 constexpr int64_t tile = 256;     // floats
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -70,10 +71,10 @@ void pack_weights(const std::byte* weights, int64_t row_stride, int64_t column_s
 }
 
 // Some images of a result, from `image` on.
-template <int vectors>
+template <int vectors, int together>
 void multiply_images(const Multiply& job, int64_t result, int64_t image) {
   __m512 sums[together][vectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < together; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) sums[i][j] = _mm512_setzero_ps();
@@ -88,7 +89,7 @@ void multiply_images(const Multiply& job, int64_t result, int64_t image) {
         __m512 row[vectors];
 #pragma GCC unroll 2
         for (int j = 0; j < vectors; ++j) row[j] = _mm512_load_ps(b + j * tile + k * 16);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
         for (int i = 0; i < together; ++i) {
           const __m512 x = _mm512_set1_ps(a[i * channels + k]);
 #pragma GCC unroll 2
@@ -97,7 +98,7 @@ void multiply_images(const Multiply& job, int64_t result, int64_t image) {
       }
   }
   auto* to = reinterpret_cast<float*>(job.out) + result * job.result_stride + image * job.image_stride;
-#pragma GCC unroll 8
+#pragma GCC unroll 12
   for (int i = 0; i < together; ++i)
     if (image + i < job.images)
 #pragma GCC unroll 2
@@ -105,49 +106,69 @@ void multiply_images(const Multiply& job, int64_t result, int64_t image) {
         _mm512_mask_storeu_ps(to + i * job.image_stride + 16 * j, first_lanes(job.channels - 16 * j), sums[i][j]);
 }
 
-void multiply(const Multiply& job) {
-  for (int64_t result = job.begin; result < job.end; ++result)
-    for (int64_t image = 0; image < job.images; image += together)
-      job.channels > 16 ? multiply_images<2>(job, result, image) : multiply_images<1>(job, result, image);
+// Twelve images at a time, and at the end eight: as many sums as registers hold.
+template <int vectors>
+void multiply_all(const Multiply& job) {
+  for (int64_t result = job.begin; result < job.end; ++result) {
+    int64_t image = 0;
+    for (; image + 8 < job.images; image += 12) multiply_images<vectors, 12>(job, result, image);
+    if (image < job.images) multiply_images<vectors, 8>(job, result, image);
+  }
 }
 
-// Some rows of sums, from channel `c` of x on.
-template <int vectors>
-void accumulate_rows(const Accumulate& job, int64_t c) {
+void multiply(const Multiply& job) { job.channels > 16 ? multiply_all<2>(job) : multiply_all<1>(job); }
+
+// Some rows of sums, from channel `c` of x on, over `count` pairs of one group of images.
+template <int vectors, int rows>
+void accumulate_rows(const Accumulate& job, int64_t c, int64_t group, const Pair* pair, int64_t count, bool add) {
   float* const to = job.sums + c * job.stride;
-  __m512 sums[together][vectors];
-#pragma GCC unroll 8
-  for (int i = 0; i < together; ++i)
+  __m512 sums[rows][vectors];
+#pragma GCC unroll 12
+  for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j)
-      sums[i][j] = job.add ? _mm512_loadu_ps(to + i * job.stride + 16 * j) : _mm512_setzero_ps();
-  for (int64_t group = 0; group < job.groups; ++group)
-    for (const Pair *pair = job.pairs, *end = pair + job.count; pair != end; ++pair) {
-      const auto* x = reinterpret_cast<const float*>(job.x + group * job.x_group + pair->x * job.x_pixel) + c;
-      const auto* g = reinterpret_cast<const float*>(job.g + group * job.g_group + pair->g * job.g_pixel);
+      sums[i][j] = add ? _mm512_loadu_ps(to + i * job.stride + 16 * j) : _mm512_setzero_ps();
+  for (const Pair* const end = pair + count; pair != end; ++pair) {
+    const auto* x = reinterpret_cast<const float*>(job.x + group * job.x_group + pair->x * job.x_pixel) + c;
+    const auto* g = reinterpret_cast<const float*>(job.g + group * job.g_group + pair->g * job.g_pixel);
 #pragma GCC unroll 2
-      for (int64_t n = 0; n < images; ++n, x += channels, g += channels) {
-        __m512 row[vectors];
+    for (int64_t n = 0; n < images; ++n, x += channels, g += channels) {
+      __m512 row[vectors];
 #pragma GCC unroll 2
-        for (int j = 0; j < vectors; ++j) row[j] = _mm512_load_ps(g + j * block_bytes / 4);
-#pragma GCC unroll 8
-        for (int i = 0; i < together; ++i) {
-          const __m512 value = _mm512_set1_ps(x[i]);
+      for (int j = 0; j < vectors; ++j) row[j] = _mm512_load_ps(g + j * block_bytes / 4);
+#pragma GCC unroll 12
+      for (int i = 0; i < rows; ++i) {
+        const __m512 value = _mm512_set1_ps(x[i]);
 #pragma GCC unroll 2
-          for (int j = 0; j < vectors; ++j) sums[i][j] = _mm512_fmadd_ps(value, row[j], sums[i][j]);
-        }
+        for (int j = 0; j < vectors; ++j) sums[i][j] = _mm512_fmadd_ps(value, row[j], sums[i][j]);
       }
     }
-#pragma GCC unroll 8
-  for (int i = 0; i < together; ++i)
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) _mm512_storeu_ps(to + i * job.stride + 16 * j, sums[i][j]);
 }
 
-void accumulate(const Accumulate& job) {
-  for (int64_t c = 0; c < channels; c += together)
-    job.narrow_g ? accumulate_rows<1>(job, c) : accumulate_rows<2>(job, c);
+// Few pairs at a time: their pixels are still in the first cache for the second half of a block's channels.
+template <int vectors>
+void accumulate_all(const Accumulate& job) {
+  constexpr int64_t pairs = 4;
+  for (int64_t group = 0; group < job.groups; ++group)
+    for (int64_t i = 0; i == 0 || i < job.count; i += pairs) {
+      const Pair* first = job.pairs + i;
+      const int64_t count = std::min(pairs, job.count - i);
+      const bool add = job.add || group > 0 || i > 0;
+      if (job.rows > 8 && job.rows <= 12) {
+        accumulate_rows<vectors, 12>(job, 0, group, first, count, add);
+      } else {
+        accumulate_rows<vectors, 8>(job, 0, group, first, count, add);
+        if (job.rows > 8) accumulate_rows<vectors, 8>(job, 8, group, first, count, add);
+      }
+    }
 }
+
+void accumulate(const Accumulate& job) { job.narrow_g ? accumulate_all<1>(job) : accumulate_all<2>(job); }
 
 }  // namespace
 }  // namespace descent::cpu::conv_tiles

@@ -190,7 +190,7 @@ class TiledWeightGradient : public Call {
                             nullptr,
                             columns_,
                             add,
-                            x_.channels() - row * kernels_.channels <= 16,
+                            std::min(kernels_.channels, x_.channels() - row * kernels_.channels),
                             g_.channels() - column <= 16};
       for (int64_t tap = 0; tap < taps_; ++tap) {
         const auto list = static_cast<size_t>(band * taps_ + tap);

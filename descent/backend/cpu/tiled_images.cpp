@@ -103,38 +103,6 @@ int32_t in_ring(int32_t pixel, int64_t width, const Bands& bands) {
   return static_cast<int32_t>(pixel / width % bands.ring * width + pixel % width);
 }
 
-namespace {
-
-// The share of a window's places that lie in the image.
-double share_inside(const Windows& windows) {
-  double share = 1;
-  for (int axis = 0; axis < windows.axes(); ++axis) {
-    int64_t inside = 0;
-    for (int64_t place = 0; place < windows.out[axis]; ++place)
-      for (int64_t tap = 0; tap < windows.size[axis]; ++tap) {
-        const int64_t at = place * windows.stride[axis] - windows.low[axis] + tap * windows.dilation[axis];
-        inside += at >= 0 && at < windows.image[axis] ? 1 : 0;
-      }
-    share *= static_cast<double>(inside) / static_cast<double>(windows.out[axis] * windows.size[axis]);
-  }
-  return share;
-}
-
-// In f32 both we and oneDNN are near the processor's peak. We skip what lies outside the image; it has less to pad in
-// channels, and is the faster one by about a seventh where there is nothing to skip, but not for gradients of images.
-bool beats_onednn(const ConvProblem& problem, const conv_tiles::Kernels& kernels) {
-  const ConvShape& s = problem.shape;
-  const auto padding = [](int64_t count, int64_t to) {
-    return static_cast<double>((count + to - 1) / to * to) / static_cast<double>(count);
-  };
-  const bool back = problem.kind == ConvKind::input_gradient;
-  const int64_t taps = is_better_unfolded(kernels, s) && !back ? product_of(s.windows.size) : 1;
-  const double padded = padding(s.inputs * taps, kernels.channels) * padding(s.outputs, kernels.channels);
-  return share_inside(s.windows) * padded < (back ? 1.15 : 0.87);
-}
-
-}  // namespace
-
 const conv_tiles::Kernels* tiled_kernels(const ConvProblem& problem) {
   const ConvShape& s = problem.shape;
   const View& a = problem.kind == ConvKind::input_gradient ? problem.y : problem.x;
@@ -147,9 +115,7 @@ const conv_tiles::Kernels* tiled_kernels(const ConvProblem& problem) {
   if (4 * filled > 5 * s.examples || s.places * product_of(s.windows.size) > longest ||
       s.elements * s.inputs >= 1 << 30)
     return nullptr;
-  if (a.dtype == DType::bf16) return conv_tiles::amx_bf16();
-  const conv_tiles::Kernels* f32 = conv_tiles::avx512_f32();
-  return f32 != nullptr && beats_onednn(problem, *f32) ? f32 : nullptr;
+  return a.dtype == DType::bf16 ? conv_tiles::amx_bf16() : conv_tiles::avx512_f32();
 }
 
 }  // namespace descent::cpu
