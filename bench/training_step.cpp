@@ -1,10 +1,11 @@
 // Times whole training steps of a classifier: batch from bytes, forward, cross entropy, backward, update.
 //
 // training_step --net 784,512,10 --batch 128 --precision auto|f32|bf16 --steps 2000 --threads 2 [--profile]
-// prints one JSON object; bench/compare runs it and the LibTorch programs (peers/) in turns. A net is the sizes of a dense
-// one (with Adam), or the name of a convolutional one: lenet (Adam), fast-cifar or resnet-18 (Nesterov's momentum), or
-// of one that says which of 65 characters comes next: lstm or gru (256 units, 64 characters, Adam), transformer-tiny,
-// -small or -large (layers x width, characters: 4 x 128, 64; 4 x 128, 128; 6 x 384, 256; AdamW, gradients clipped).
+// prints one JSON object; bench/compare runs it and the LibTorch programs (peers/) in turns. A net is the sizes of a
+// dense one (with Adam), or the name of a convolutional one: lenet (Adam), fast-cifar or resnet-18 (Nesterov's
+// momentum), or of one that says which of 65 characters comes next: lstm or gru (256 units, 64 characters, Adam),
+// transformer-tiny, -small or -large (layers x width, characters: 4 x 128, 64; 4 x 128, 128; 6 x 384, 256; AdamW,
+// gradients clipped).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -54,7 +55,8 @@ data::Dataset random_text(int64_t count, int64_t places, int64_t characters) {
   data::Dataset out;
   for (Array* tokens : {&out.inputs, &out.targets}) {
     *tokens = Array(DType::i32, {count, places});
-    for (int32_t& token : tokens->as<int32_t>()) token = static_cast<int32_t>(draw() % static_cast<uint32_t>(characters));
+    for (int32_t& token : tokens->as<int32_t>())
+      token = static_cast<int32_t>(draw() % static_cast<uint32_t>(characters));
   }
   out.classes = data::numbered_classes(characters);
   return out;
@@ -119,7 +121,10 @@ Subject recurrent() {
 }
 
 Subject transformer(int64_t layers, int64_t width, int64_t heads, int64_t places) {
-  return {.net = nn::decoder({.outputs = 65, .layers = layers, .context = places, .block = {.width = width, .heads = heads, .bias = false}}),
+  return {.net = nn::decoder({.outputs = 65,
+                              .layers = layers,
+                              .context = places,
+                              .block = {.width = width, .heads = heads, .bias = false}}),
           .input = {places},
           .classes = 65,
           .optimizer = optim::AdamW{.learning_rate = 1e-3, .beta2 = 0.99, .weight_decay = 0.1},
@@ -189,7 +194,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Times whole training steps of a classifier.");
-  app.add_option("--net", options.net, "sizes, inputs first; or lenet, fast-cifar, resnet-18, lstm, gru, transformer-tiny, -small, -large");
+  app.add_option("--net", options.net,
+                 "sizes, inputs first; or lenet, fast-cifar, resnet-18, lstm, gru, transformer-tiny, -small, -large");
   app.add_option("--batch", options.batch);
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"auto", "f32", "bf16"}));
   app.add_option("--steps", options.steps);

@@ -31,9 +31,8 @@ struct Size {
   const char* name;
   int64_t layers, width, heads, places;
 };
-constexpr Size kTransformers[] = {{"transformer-tiny", 4, 128, 4, 64},
-                                  {"transformer-small", 4, 128, 4, 128},
-                                  {"transformer-large", 6, 384, 6, 256}};
+constexpr Size kTransformers[] = {
+    {"transformer-tiny", 4, 128, 4, 64}, {"transformer-small", 4, 128, 4, 128}, {"transformer-large", 6, 384, 6, 256}};
 
 struct Options {
   std::string net = "gru";
@@ -45,12 +44,13 @@ struct Options {
 };
 
 [[noreturn]] void usage(const std::string& problem) {
-  std::fprintf(stderr,
-               "libtorch_sequence: %s\n"
-               "usage: libtorch_sequence [--net lstm|gru|transformer-tiny|transformer-small|transformer-large] [--batch 64]\n"
-               "                         [--precision f32|bf16] [--bf16 master|autocast] [--steps 10] [--warmup 2]\n"
-               "                         [--threads 2] [--tuned 0|1]\n",
-               problem.c_str());
+  std::fprintf(
+      stderr,
+      "libtorch_sequence: %s\n"
+      "usage: libtorch_sequence [--net lstm|gru|transformer-tiny|transformer-small|transformer-large] [--batch 64]\n"
+      "                         [--precision f32|bf16] [--bf16 master|autocast] [--steps 10] [--warmup 2]\n"
+      "                         [--threads 2] [--tuned 0|1]\n",
+      problem.c_str());
   std::exit(2);
 }
 
@@ -71,7 +71,8 @@ Options parse(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i], value = argv[i + 1];
     if (flag == "--net")
-      options.net = one_of(flag, value, {"lstm", "gru", kTransformers[0].name, kTransformers[1].name, kTransformers[2].name});
+      options.net =
+          one_of(flag, value, {"lstm", "gru", kTransformers[0].name, kTransformers[1].name, kTransformers[2].name});
     else if (flag == "--precision")
       options.precision = one_of(flag, value, {"f32", "bf16"});
     else if (flag == "--bf16")
@@ -142,9 +143,10 @@ struct BlockImpl : nn::Module {
   Tensor attend(const Tensor& x, const Tensor& hides) {
     const int64_t batch = x.size(0), places = x.size(1), width = x.size(2), each = width / heads;
     const std::vector<Tensor> qkv = inputs(x).view({batch, places, 3, heads, each}).permute({2, 0, 3, 1, 4}).unbind(0);
-    const Tensor weights = (torch::matmul(qkv[0], qkv[1].transpose(-2, -1)) * (1 / std::sqrt(static_cast<double>(each))))
-                               .masked_fill(hides, -std::numeric_limits<float>::infinity())
-                               .softmax(-1);
+    const Tensor weights =
+        (torch::matmul(qkv[0], qkv[1].transpose(-2, -1)) * (1 / std::sqrt(static_cast<double>(each))))
+            .masked_fill(hides, -std::numeric_limits<float>::infinity())
+            .softmax(-1);
     return output(torch::matmul(weights, qkv[2]).transpose(1, 2).reshape({batch, places, width}));
   }
 
@@ -161,7 +163,8 @@ struct Decoder : NetImpl {
         positions(register_module("positions", nn::Embedding(size.places, size.width))),
         last(register_module("last", norm(size.width))),
         hides(torch::ones({size.places, size.places}, torch::kBool).triu(1)) {
-    for (int64_t i = 0; i < size.layers; ++i) blocks.push_back(register_module("block" + std::to_string(i), Block(size.width, size.heads)));
+    for (int64_t i = 0; i < size.layers; ++i)
+      blocks.push_back(register_module("block" + std::to_string(i), Block(size.width, size.heads)));
     torch::NoGradGuard guard;
     for (const Tensor& parameter : parameters())
       if (parameter.dim() == 2) parameter.normal_(0, 0.02);
@@ -183,7 +186,8 @@ struct Decoder : NetImpl {
 std::shared_ptr<NetImpl> make_net(const std::string& name) {
   if (name == "lstm") return std::make_shared<RecurrentNet<nn::LSTM, nn::LSTMOptions>>();
   if (name == "gru") return std::make_shared<RecurrentNet<nn::GRU, nn::GRUOptions>>();
-  return std::make_shared<Decoder>(*std::find_if(std::begin(kTransformers), std::end(kTransformers), [&](const Size& size) { return name == size.name; }));
+  return std::make_shared<Decoder>(*std::find_if(std::begin(kTransformers), std::end(kTransformers),
+                                                 [&](const Size& size) { return name == size.name; }));
 }
 
 class Step {

@@ -37,7 +37,8 @@ Tensors gradient_of(const Node& node, const Tensors& in, const RunsWhole& runs_w
   Tensors out;
   const int64_t width = all.shape().back() / 3;
   for (int64_t part = 0; part < 3; ++part)
-    out.push_back(heads_of(slice_axis(all, 2, part * width, (part + 1) * width, 1, node.site), in[0].shape(), node.site));
+    out.push_back(
+        heads_of(slice_axis(all, 2, part * width, (part + 1) * width, 1, node.site), in[0].shape(), node.site));
   return out;
 }
 

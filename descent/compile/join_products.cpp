@@ -113,7 +113,8 @@ class Joining {
     return rewriter.run(order, [&](uint32_t id, const Node& node) -> Tensors {
       const auto sum = sums_.find(id);
       if (sum == sums_.end()) return rewriter.copy(node);
-      const Tensor left = together(rewriter, sum->second.a, node.site), right = together(rewriter, sum->second.b, node.site);
+      const Tensor left = together(rewriter, sum->second.a, node.site),
+                   right = together(rewriter, sum->second.b, node.site);
       return {apply<Matmul>({transpose(left, node.site), right}, {{"to", node.outputs[0].dtype}}, node.site)};
     });
   }
@@ -161,7 +162,8 @@ class Joining {
   }
 
   static Tensor together(Rewriter& rewriter, const Together& wanted, Site at) {
-    if (wanted.whole) return slice_axis(rewriter({*wanted.whole, 0}), 0, wanted.begin, wanted.begin + wanted.size, 1, at);
+    if (wanted.whole)
+      return slice_axis(rewriter({*wanted.whole, 0}), 0, wanted.begin, wanted.begin + wanted.size, 1, at);
     Tensors in;
     for (const Value part : wanted.parts) in.push_back(rewriter(part));
     return concat(in, 0, at);

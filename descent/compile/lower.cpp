@@ -123,8 +123,7 @@ class LoopWriter {
   int32_t compute(uint32_t id) {
     const Node& node = graph_.node(id);
     Instr instr{.op = LoopOp::scalar, .level = level(id), .dtype = node.outputs[0].dtype, .scalar = *node.op->scalar};
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      instr.args[i] = operand(node.inputs[i], instr.level);
+    for (size_t i = 0; i < node.inputs.size(); ++i) instr.args[i] = operand(node.inputs[i], instr.level);
     const bool copies = instr.scalar == ScalarOp::cast && graph_.type(node.inputs[0]).dtype == instr.dtype;
     return copies ? instr.args[0] : emit(instr);
   }
@@ -261,7 +260,8 @@ class Lowering {
   void place_parts() {
     find_inputs();
     for (auto unit = partition_.units.rbegin(); unit != partition_.units.rend(); ++unit)  // what is a part itself first
-      if (unit->kind == UnitKind::assembly && graph_.node(unit->nodes[0]).op->name == "concat") place_parts_of(unit->nodes[0]);
+      if (unit->kind == UnitKind::assembly && graph_.node(unit->nodes[0]).op->name == "concat")
+        place_parts_of(unit->nodes[0]);
   }
 
   // By the value that is looked at: how it is looked at.
@@ -298,7 +298,8 @@ class Lowering {
     if (unit < 0 || partition_.inlined[value.node] || placed_.contains(value) || buffers_.contains(value)) return false;
     const Unit& made = partition_.units[static_cast<size_t>(unit)];
     if (made.kind == UnitKind::assembly) return graph_.node(value).op->name == "concat";
-    return made.kind == UnitKind::loop && graph_.node(value).op->op_class == OpClass::elementwise && made.elements() == elements_of(graph_, value.node) && elements_of(graph_, value.node) > 1;
+    return made.kind == UnitKind::loop && graph_.node(value).op->op_class == OpClass::elementwise &&
+           made.elements() == elements_of(graph_, value.node) && elements_of(graph_, value.node) > 1;
   }
 
   // Every reader of the value can read it there, and as a part it is in order.
@@ -307,7 +308,8 @@ class Lowering {
       const std::optional<View> seen = seen_through(looked.input, value, place);
       if (!seen) return false;
       const Node& reader = graph_.node(looked.reader);
-      const bool loops = reader.op->op_class == OpClass::elementwise || reader.op->op_class == OpClass::reduce || reader.op->op_class == OpClass::view;
+      const bool loops = reader.op->op_class == OpClass::elementwise || reader.op->op_class == OpClass::reduce ||
+                         reader.op->op_class == OpClass::view;
       const bool ordered = looked.input != part || collapsed(read_of(graph_, part).map).dense();
       return ordered && (loops || reader.op->name == "matmul" || reader.op->name == "fused_matmul");
     });
@@ -324,7 +326,8 @@ class Lowering {
   View located(Value value) {
     const Value base = read_of(graph_, value).base;
     const auto placed = placed_.find(base);
-    return *seen_through(value, base, placed != placed_.end() ? placed->second : dense_view(buffer_of(base), graph_.type(base)));
+    return *seen_through(value, base,
+                         placed != placed_.end() ? placed->second : dense_view(buffer_of(base), graph_.type(base)));
   }
 
   void add_step(std::variant<LoopStep, CallStep> work, std::string label) {
@@ -401,7 +404,7 @@ class Lowering {
     Value input;
   };
   std::map<Value, std::vector<Looked>> inputs_;
-  std::map<Value, View> placed_;                 // values that are parts of others
+  std::map<Value, View> placed_;                     // values that are parts of others
   std::set<std::pair<uint32_t, int64_t>> in_place_;  // of a concat, where the part begins
   std::vector<std::pair<View, View>> late_copies_;
   Program program_;

@@ -87,8 +87,8 @@ Tensor reshaped(Tensor x, const Shape& shape, Site at) {
   return reshape(x, shape, at);
 }
 
-// A converted value seen otherwise is the value seen otherwise, converted: what is stored is the narrow one, or what takes
-// a part of it. A value that was rounded stays so below its views, where what computes it can round it.
+// A converted value seen otherwise is the value seen otherwise, converted: what is stored is the narrow one, or what
+// takes a part of it. A value that was rounded stays so below its views, where what computes it can round it.
 Maybe converted_later(const Node& node, const Tensors& in) {
   if (!is<Cast>(in[0].node())) return none;
   const Tensor below(in[0].graph(), in[0].node().inputs[0]);
@@ -204,9 +204,9 @@ std::span<const Rule> rules() {
       {&op_def<Reshape>(), simplify_reshape}, {&op_def<Broadcast>(), simplify_broadcast},
       {&op_def<Permute>(), simplify_permute}, {&op_def<Cast>(), simplify_cast},
       {&op_def<Add>(), simplify_add},         {&op_def<Mul>(), simplify_mul},
-      {&op_def<Matmul>(), simplify_matmul},   {&op_def<Div>(), simplify_div},         {&op_def<Neg>(), simplify_neg},
-      {&op_def<Where>(), simplify_where},     {&op_def<Slice>(), simplify_slice},
-      {&op_def<Concat>(), simplify_concat},
+      {&op_def<Matmul>(), simplify_matmul},   {&op_def<Div>(), simplify_div},
+      {&op_def<Neg>(), simplify_neg},         {&op_def<Where>(), simplify_where},
+      {&op_def<Slice>(), simplify_slice},     {&op_def<Concat>(), simplify_concat},
       {&op_def<Pad>(), same_shape_view},
   };
   return table;

@@ -82,8 +82,7 @@ inline Tensor attention_weights(const ExpandArgs& args, size_t lengths) {
   const auto column = [&] { return iota(q.graph(), places, 1, DType::i32, args.at); };
   Tensor mask;
   if (is_causal(args.attrs)) {
-    const Tensor own =
-        iota(q.graph(), places, 0, DType::i32, args.at) + static_cast<double>(places[1] - places[0]);
+    const Tensor own = iota(q.graph(), places, 0, DType::i32, args.at) + static_cast<double>(places[1] - places[0]);
     mask = less_equal(column(), own);
   }
   if (args.inputs.size() > lengths) {

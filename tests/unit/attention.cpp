@@ -51,7 +51,8 @@ struct Attending {
     for (const Tensor& each : gradients(std::span(&out, 1), std::span(&g, 1), wrt)) results.push_back(each.value());
   }
 
-  Tensor heads(const std::string& name, int64_t sequences, int64_t places, int64_t heads, int64_t width, unsigned seed) {
+  Tensor heads(const std::string& name, int64_t sequences, int64_t places, int64_t heads, int64_t width,
+               unsigned seed) {
     const Type type{DType::f32, {sequences, places, heads * width}};
     inputs[name] = random_array({DType::bf16, type.shape}, seed);  // values that bf16 has
     Array wide(type);
@@ -63,7 +64,8 @@ struct Attending {
   CompileOptions options(bool whole) const {
     CompileOptions out;
     out.mixed_precision = true;
-    if (whole) out.runs_whole = [](const OpDef& op, std::span<const Type> in) { return default_backend().runs_whole(op, in); };
+    if (whole)
+      out.runs_whole = [](const OpDef& op, std::span<const Type> in) { return default_backend().runs_whole(op, in); };
     return out;
   }
   std::vector<Array> run(bool whole) const { return run_once(graph, results, inputs, options(whole)); }
@@ -93,15 +95,12 @@ double relative_error(const Array& got, const Dense& wanted) {
 }
 
 const std::vector<Case>& cases() {
-  static const std::vector<Case> all{{2, 3, 64, 64, 32, 32, true},
-                                     {1, 2, 70, 70, 40, 40, true},
-                                     {2, 2, 33, 33, 16, 16, false},
-                                     {1, 1, 600, 600, 64, 64, true},  // several strips
-                                     {1, 1, 500, 500, 8, 8, false},
-                                     {3, 2, 50, 50, 24, 24, true, {50, 17, 1}},
-                                     {2, 1, 65, 65, 32, 32, false, {0, 40}},
-                                     {1, 2, 5, 90, 48, 20, true},
-                                     {2, 2, 40, 7, 16, 64, false, {7, 3}}};
+  static const std::vector<Case> all{
+      {2, 3, 64, 64, 32, 32, true},           {1, 2, 70, 70, 40, 40, true},
+      {2, 2, 33, 33, 16, 16, false},          {1, 1, 600, 600, 64, 64, true},  // several strips
+      {1, 1, 500, 500, 8, 8, false},          {3, 2, 50, 50, 24, 24, true, {50, 17, 1}},
+      {2, 1, 65, 65, 32, 32, false, {0, 40}}, {1, 2, 5, 90, 48, 20, true},
+      {2, 2, 40, 7, 16, 64, false, {7, 3}}};
   return all;
 }
 
@@ -125,7 +124,8 @@ TEST(Attention, IsItsMeaningForwardAndBack) {
     for (const bool whole : {true, false}) {
       const std::vector<Array> got = attending.run(whole);
       for (size_t i = 0; i < got.size(); ++i)
-        EXPECT_LT(relative_error(got[i], wanted[i]), 0.01) << to_text(c) << ", result " << i << (whole ? "" : " expanded");
+        EXPECT_LT(relative_error(got[i], wanted[i]), 0.01)
+            << to_text(c) << ", result " << i << (whole ? "" : " expanded");
     }
   }
 }

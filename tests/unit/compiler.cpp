@@ -27,7 +27,8 @@ size_t count_reads_of_whole(const Program& program) {
   size_t count = 0;
   for (const Step& step : program.steps)
     for (const View& view : reads_of(step))
-      count += view.buffer == program.inputs[0] && view.dense() && view.elements() == program.buffers[view.buffer].type.shape.elements();
+      count += view.buffer == program.inputs[0] && view.dense() &&
+               view.elements() == program.buffers[view.buffer].type.shape.elements();
   return count;
 }
 

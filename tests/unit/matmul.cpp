@@ -118,7 +118,8 @@ TEST(Matmul, TheSameForEveryNumberOfThreads) {
   Graph graph;
   const Tensor a = input(graph, "a", {DType::f32, {70, 300}}), b = input(graph, "b", {DType::f32, {300, 190}});
   const Tensor deep = input(graph, "deep", {DType::bf16, {150, 2000}});
-  const std::vector<Value> results{matmul(a, b).value(), apply<Matmul>({deep, transpose(deep)}, {{"to", DType::f32}}, {}).value()};
+  const std::vector<Value> results{matmul(a, b).value(),
+                                   apply<Matmul>({deep, transpose(deep)}, {{"to", DType::f32}}, {}).value()};
   const std::map<std::string, Array> arrays{
       {"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}, {"deep", random_array(deep.type(), 3)}};
   std::vector<std::vector<double>> first;

@@ -1,5 +1,5 @@
-// Operands of matrix tiles (AMX) in bf16: blocks of 16 x 16 units (two elements that are neighbours along k), each 1 KiB
-// that a tile register is loaded from. Included inside a target pragma, after <immintrin.h>.
+// Operands of matrix tiles (AMX) in bf16: blocks of 16 x 16 units (two elements that are neighbours along k), each 1
+// KiB that a tile register is loaded from. Included inside a target pragma, after <immintrin.h>.
 #pragma once
 
 #include "descent/backend/cpu/avx512_units.h"
@@ -7,13 +7,13 @@
 namespace descent::cpu {
 namespace {
 
-constexpr int64_t block = 256;         // units in a block
-constexpr int64_t depth = 32;          // elements along k in a block
+constexpr int64_t block = 256;  // units in a block
+constexpr int64_t depth = 32;   // elements along k in a block
 
 // Elements of a matrix as 16 lines x 32 elements along k: element (line x, k) lies at data + x * xs + k * ks.
 struct Source {
   const uint16_t* data;
-  int64_t xs, ks;  // one of them is 1
+  int64_t xs, ks;    // one of them is 1
   int64_t lines, k;  // how many there are; beyond them is zero
 };
 
@@ -26,13 +26,15 @@ void copy_block(const Source& from, int64_t x, int64_t k, uint32_t* to) {
     const __mmask32 kept = left >= 32 ? 0xffffffffu : (uint32_t{1} << left) - 1;
 #pragma GCC unroll 16
     for (int64_t i = 0; i < 16; ++i)
-      r[i] = x + i < from.lines ? _mm512_maskz_loadu_epi16(kept, from.data + (x + i) * from.xs + k) : _mm512_setzero_si512();
+      r[i] = x + i < from.lines ? _mm512_maskz_loadu_epi16(kept, from.data + (x + i) * from.xs + k)
+                                : _mm512_setzero_si512();
   } else {
     const __mmask16 lines = first_lanes(from.lines - x);
 #pragma GCC unroll 16
     for (int64_t u = 0; u < 16; ++u) {
       const int64_t at = k + 2 * u;
-      r[u] = at < from.k ? interleave_rows(from.data + at * from.ks + x, at + 1 < from.k ? from.ks : 0, lines) : _mm512_setzero_si512();
+      r[u] = at < from.k ? interleave_rows(from.data + at * from.ks + x, at + 1 < from.k ? from.ks : 0, lines)
+                         : _mm512_setzero_si512();
     }
   }
   if (line_by_line == unit_by_unit) transpose_units(r);
@@ -40,8 +42,8 @@ void copy_block(const Source& from, int64_t x, int64_t k, uint32_t* to) {
   for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * 16, r[i]);
 }
 
-// Eight registers of 16 rows of 64 bytes: 0 to 3 for sums (row block i, column block j is 2 i + j), 4 and 5 for the left
-// operand's blocks, 6 and 7 for the right one's.
+// Eight registers of 16 rows of 64 bytes: 0 to 3 for sums (row block i, column block j is 2 i + j), 4 and 5 for the
+// left operand's blocks, 6 and 7 for the right one's.
 struct TileConfig {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};

@@ -77,7 +77,8 @@ class AttentionCall : public Call {
     run_together(threads_, [&](Share share) {
       tiles::begin();
       const int64_t begin = count_ * share.part / share.parts, end = count_ * (share.part + 1) / share.parts;
-      if (begin < end) run_heads(addresses, begin, end, memory_.get() + static_cast<size_t>(share.part) * thread_bytes_);
+      if (begin < end)
+        run_heads(addresses, begin, end, memory_.get() + static_cast<size_t>(share.part) * thread_bytes_);
       tiles::end();
     });
   }
@@ -140,6 +141,8 @@ bool runs_attention(const OpDef& op, std::span<const Type> inputs) {
          k[3] <= most_features && v[3] <= most_features;
 }
 
-std::unique_ptr<Call> make_attention(const CallStep& step, const Program&) { return std::make_unique<AttentionCall>(step); }
+std::unique_ptr<Call> make_attention(const CallStep& step, const Program&) {
+  return std::make_unique<AttentionCall>(step);
+}
 
 }  // namespace descent::cpu

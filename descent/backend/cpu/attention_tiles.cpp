@@ -1,6 +1,6 @@
 // What is multiplied, for each 32 queries: scores = q k^T, then result = p v; in the gradient dp = g v^T, and with
-// ds = p (dp - <dp, p>) / sqrt(features): dq = ds k, and when all p and ds of some hundred queries are there, dv += p^T g
-// and dk += ds^T q. Keys that none of the queries sees are left out.
+// ds = p (dp - <dp, p>) / sqrt(features): dq = ds k, and when all p and ds of some hundred queries are there, dv += p^T
+// g and dk += ds^T q. Keys that none of the queries sees are left out.
 #include "descent/backend/cpu/attention_tiles.h"
 
 #include "descent/backend/cpu/processor.h"
@@ -9,8 +9,9 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw"))), apply_to = function)
+#pragma clang attribute push(                                                                          \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw"))), \
+    apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw")
@@ -21,8 +22,8 @@
 namespace descent::cpu::attention_tiles {
 namespace {
 
-constexpr int64_t side = 32;                  // of what is multiplied at a time: queries, keys, features
-constexpr int64_t pair = 2 * block;           // units of two blocks side by side
+constexpr int64_t side = 32;                   // of what is multiplied at a time: queries, keys, features
+constexpr int64_t pair = 2 * block;            // units of two blocks side by side
 constexpr int64_t strip_elements = 128 << 10;  // weights that are kept until they are multiplied, at most
 
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -69,15 +70,18 @@ void copy_rows(const Rows& from, int64_t rows, int64_t features, uint16_t* to, i
 
 template <bool more, int sum>
 void begin_sum(const float* c, int64_t pitch) {
-  if constexpr (more) load_tile<sum>(c + sum / 2 * 16 * pitch + sum % 2 * 16, pitch * 4);
-  else clear_tile<sum>();
+  if constexpr (more)
+    load_tile<sum>(c + sum / 2 * 16 * pitch + sum % 2 * 16, pitch * 4);
+  else
+    clear_tile<sum>();
 }
 
 // Brings rows into the cache, to be written or read.
 template <bool to_write>
 void fetch_rows(const uint16_t* data, int64_t pitch, int64_t rows, int64_t features) {
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t i = 0; i < features; i += 32) __builtin_prefetch(data + r * pitch + i, to_write ? 1 : 0, to_write ? 3 : 2);
+    for (int64_t i = 0; i < features; i += 32)
+      __builtin_prefetch(data + r * pitch + i, to_write ? 1 : 0, to_write ? 3 : 2);
 }
 
 // What belongs to these queries' places in the next head; its keys are as many, or more.
@@ -88,7 +92,8 @@ void fetch_next(const Head& head, const Operands* next, int64_t query) {
     if (each->data != nullptr) fetch_rows<false>(each->data + query * each->pitch, each->pitch, rows, head.features);
 }
 
-// c (32 x 32, a row `pitch` elements) = left times a panel, `count` blocks along k; with `more`, added to what is there.
+// c (32 x 32, a row `pitch` elements) = left times a panel, `count` blocks along k; with `more`, added to what is
+// there.
 template <bool more>
 void product(Left left, const uint32_t* panel, int64_t count, float* c, int64_t pitch) {
   begin_sum<more, 0>(c, pitch);
@@ -142,7 +147,8 @@ void store_rounded(uint16_t* to, __m512 x) {
 }
 
 void store_zeros(uint16_t* to, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; i += 16) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_setzero_si256());
+  for (int64_t i = begin; i < end; i += 16)
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), _mm256_setzero_si256());
 }
 
 int64_t whole_vectors(int64_t count) { return (count + 15) / 16 * 16; }
@@ -215,10 +221,10 @@ void store_rows(const float* sums, int64_t pitch, const float* factors, int64_t 
 struct Room {
   int64_t features, outputs, keys;  // padded
   int64_t strip, weights_pitch, scores_pitch;
-  Panels keys_across, values_along;         // k as in q k^T, v as in p v
-  Panels values_across, keys_along;         // for the gradient: v as in g v^T, k as in ds k
-  Panels queries_along, cotangents_along;   // q as in ds^T q, g as in p^T g
-  uint16_t *q, *g, *p, *ds, *shares;  // shares: the cotangents that are multiplied with p
+  Panels keys_across, values_along;        // k as in q k^T, v as in p v
+  Panels values_across, keys_along;        // for the gradient: v as in g v^T, k as in ds k
+  Panels queries_along, cotangents_along;  // q as in ds^T q, g as in p^T g
+  uint16_t *q, *g, *p, *ds, *shares;       // shares: the cotangents that are multiplied with p
   float *scores, *dp, *sums, *dk, *dv;
   uint32_t* turned;  // 32 keys of p or ds, as a left operand
   size_t bytes = 0;
@@ -260,7 +266,9 @@ struct Room {
     bytes += (static_cast<size_t>(count) * sizeof(T) + 63) / 64 * 64;
     return at;
   }
-  Panels panels(int64_t columns, int64_t along) { return {take<uint32_t>(columns / side * (along / depth) * pair), along / depth}; }
+  Panels panels(int64_t columns, int64_t along) {
+    return {take<uint32_t>(columns / side * (along / depth) * pair), along / depth};
+  }
 
   std::byte* base_;
 };
@@ -272,13 +280,15 @@ Source along(const Rows& rows, int64_t count, int64_t features) { return {rows.d
 Rows behind(const Rows& rows, int64_t first) { return {rows.data + first * rows.pitch, rows.pitch}; }
 
 // Scores or the like of 32 queries and the first `keys` keys.
-void multiply_keys(const uint16_t* left, int64_t features, const Panels& right, int64_t keys, float* to, int64_t pitch) {
+void multiply_keys(const uint16_t* left, int64_t features, const Panels& right, int64_t keys, float* to,
+                   int64_t pitch) {
   for (int64_t key = 0; key < keys; key += side)
     product<false>(rows_of(left, features), right.at(key / side, 0), features / depth, to + key, pitch);
 }
 
 // 32 rows of weights times what the keys have.
-void multiply_weights(const uint16_t* weights, int64_t pitch, const Panels& right, int64_t keys, float* to, int64_t width) {
+void multiply_weights(const uint16_t* weights, int64_t pitch, const Panels& right, int64_t keys, float* to,
+                      int64_t width) {
   for (int64_t i = 0; i < width; i += side)
     product<false>(rows_of(weights, pitch), right.at(i / side, 0), keys / depth, to + i, width);
 }
@@ -307,8 +317,9 @@ void queries_back(const Head& head, const Room& room, const Operands& in, const 
   multiply_keys(room.g, room.outputs, room.values_across, keys, room.dp, room.scores_pitch);
   uint16_t *p = room.p + (query - strip) * room.weights_pitch, *ds = room.ds + (query - strip) * room.weights_pitch;
   for (int64_t r = 0; r < side; ++r) {
-    const float total = weigh_back(room.scores + r * room.scores_pitch, room.dp + r * room.scores_pitch, head.visible(query + r),
-                                   keys, scale_of(head), p + r * room.weights_pitch, ds + r * room.weights_pitch);
+    const float total =
+        weigh_back(room.scores + r * room.scores_pitch, room.dp + r * room.scores_pitch, head.visible(query + r), keys,
+                   scale_of(head), p + r * room.weights_pitch, ds + r * room.weights_pitch);
     divide_row(room.g + r * room.outputs, total, room.outputs, room.shares + (query - strip + r) * room.outputs);
   }
   multiply_weights(ds, room.weights_pitch, room.keys_along, keys, room.sums, room.features);
@@ -339,7 +350,8 @@ size_t scratch_bytes(const Head& head, bool gradient) { return Room(head, gradie
 void begin() { _tile_loadconfig(&tile_config); }
 void end() { _tile_release(); }
 
-void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, std::byte* scratch) {
+void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch,
+             std::byte* scratch) {
   const Room room(head, false, scratch);
   pack(across(in.k, head.keys, head.features), room.keys_across);
   pack(along(in.v, head.keys, head.outputs), room.values_along);

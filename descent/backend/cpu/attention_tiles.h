@@ -1,5 +1,5 @@
-// Attention of one head on matrix tiles (AMX), in bf16 with f32 sums and weights. The weights of 32 queries at a time are
-// computed, used and forgotten; the gradient computes them again.
+// Attention of one head on matrix tiles (AMX), in bf16 with f32 sums and weights. The weights of 32 queries at a time
+// are computed, used and forgotten; the gradient computes them again.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +41,8 @@ struct Operands {
 };
 
 // out[query * pitch + i]: outputs side by side.
-void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, std::byte* scratch);
+void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch,
+             std::byte* scratch);
 
 // The gradients of q, k and v from that of the result; as many queries as keys, as many outputs as features.
 struct Gradients {

@@ -24,8 +24,10 @@ constexpr int64_t tiles_bytes = 320 << 10;    // of the tiles in hand beside the
 constexpr int64_t block_side = 384;           // of a block of C that is made in parts along k
 constexpr int64_t block_depth = 768;          // of such a part
 constexpr int64_t side = 32;                  // of a tile and of a panel
-constexpr int64_t halved_depth = 1024, halved_size = 256 << 10;  // products that are made in halves: at least so deep, at most so many elements
-constexpr int64_t epilogue_columns = 512;     // of a piece, beside which the epilogue's own arrays want room
+constexpr int64_t halved_depth = 1024,
+                  halved_size =
+                      256 << 10;  // products that are made in halves: at least so deep, at most so many elements
+constexpr int64_t epilogue_columns = 512;  // of a piece, beside which the epilogue's own arrays want room
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -80,8 +82,8 @@ class BlockedMatmul : public Call {
 
   bool takes_panels_of(Call& other) override {
     auto* earlier = dynamic_cast<BlockedMatmul*>(&other);
-    if (earlier == nullptr || !earlier->stays_ || !stays_ || earlier->by_rows_ != by_rows_ || earlier->threads_ != threads_ ||
-        columns_each_ < columns_ || earlier->columns_each_ != columns_each_)
+    if (earlier == nullptr || !earlier->stays_ || !stays_ || earlier->by_rows_ != by_rows_ ||
+        earlier->threads_ != threads_ || columns_each_ < columns_ || earlier->columns_each_ != columns_each_)
       return false;
     owner_ = earlier->owner_ ? earlier->owner_ : earlier;
     owner_->lends_ = true;
@@ -97,8 +99,8 @@ class BlockedMatmul : public Call {
   }
 
   bool goes_in_halves() const {
-    return !epilogue_ && !problem_.c_bf16 && !problem_.relu && !operands_.has_bias() &&
-           problem_.a.column_stride != 1 && problem_.k >= halved_depth && problem_.m * problem_.n <= halved_size;
+    return !epilogue_ && !problem_.c_bf16 && !problem_.relu && !operands_.has_bias() && problem_.a.column_stride != 1 &&
+           problem_.k >= halved_depth && problem_.m * problem_.n <= halved_size;
   }
 
   void plan(int threads) {
@@ -154,15 +156,19 @@ class BlockedMatmul : public Call {
   Mine mine(int part) const {
     std::byte* at = memory_.get() + part * thread_bytes_;
     std::byte* behind = at + a_bytes_ + b_bytes_ + sums_bytes_;
-    return {at, at + a_bytes_, behind, reinterpret_cast<float*>(at + a_bytes_ + b_bytes_), reinterpret_cast<std::byte**>(behind + scratch_bytes_)};
+    return {at, at + a_bytes_, behind, reinterpret_cast<float*>(at + a_bytes_ + b_bytes_),
+            reinterpret_cast<std::byte**>(behind + scratch_bytes_)};
   }
 
   int64_t half_depth() const { return round_up(ceil_div(problem_.k, 2), side); }
-  float* half(int64_t i) const { return reinterpret_cast<float*>(memory_.get() + threads_ * thread_bytes_ + i * half_bytes_); }
+  float* half(int64_t i) const {
+    return reinterpret_cast<float*>(memory_.get() + threads_ * thread_bytes_ + i * half_bytes_);
+  }
 
   void run_halves(const gemm::Problem& whole, Share share) const {
     for (int64_t i = 2 * share.part / share.parts; i < 2 * (share.part + 1) / share.parts; ++i) {
-      gemm::Problem p = part_of(whole, {0, whole.m}, {0, whole.n}, {i * half_depth(), std::min((i + 1) * half_depth(), whole.k)});
+      gemm::Problem p =
+          part_of(whole, {0, whole.m}, {0, whole.n}, {i * half_depth(), std::min((i + 1) * half_depth(), whole.k)});
       p.c = reinterpret_cast<std::byte*>(half(i));
       p.ldc = half_pitch_;
       make_blocks(p, {0, whole.m}, {0, whole.n}, mine(share.part));
@@ -179,7 +185,8 @@ class BlockedMatmul : public Call {
   void make_blocks(const gemm::Problem& p, Range rows, Range columns, const Mine& own) const {
     for (int64_t column = columns.begin; column < columns.end; column += columns_each_)
       for (int64_t row = rows.begin; row < rows.end; row += rows_each_)
-        in_parts(p, {row, std::min(row + rows_each_, rows.end)}, {column, std::min(column + columns_each_, columns.end)}, own);
+        in_parts(p, {row, std::min(row + rows_each_, rows.end)},
+                 {column, std::min(column + columns_each_, columns.end)}, own);
   }
 
   void run_part(const gemm::Problem& whole, std::byte* const* addresses, Share share) const {
@@ -233,14 +240,19 @@ class BlockedMatmul : public Call {
     }
     for (int64_t tile = 0; tile < kernels_.tiles(p); ++tile)
       for (int64_t column = 0; column < p.n; column += piece_columns_) {
-        const Range few{tile * side, std::min((tile + 1) * side, p.m)}, some{column, std::min(column + piece_columns_, p.n)};
+        const Range few{tile * side, std::min((tile + 1) * side, p.m)},
+            some{column, std::min(column + piece_columns_, p.n)};
         gemm::Problem piece = p;
-        if (column == 0) piece.ahead[0] = rows_ahead(whole, {rows.begin + rows_each_ + few.begin, rows.begin + rows_each_ + few.end}, end);
+        if (column == 0)
+          piece.ahead[0] =
+              rows_ahead(whole, {rows.begin + rows_each_ + few.begin, rows.begin + rows_each_ + few.end}, end);
         piece.ldc = pitch_;
         piece.c = reinterpret_cast<std::byte*>(own.sums - few.begin * pitch_ - column);
         const int64_t panel = column / side, count = ceil_div(some.size(), side);
-        kernels_.multiply(piece, own.a, panels + panel * static_cast<int64_t>(kernels_.panel_bytes(p)), own.scratch, tile, tile + 1, panel, count);
-        finish({rows.begin + few.begin, rows.begin + few.end}, {columns.begin + some.begin, columns.begin + some.end}, own.sums, own);
+        kernels_.multiply(piece, own.a, panels + panel * static_cast<int64_t>(kernels_.panel_bytes(p)), own.scratch,
+                          tile, tile + 1, panel, count);
+        finish({rows.begin + few.begin, rows.begin + few.end}, {columns.begin + some.begin, columns.begin + some.end},
+               own.sums, own);
       }
   }
 
@@ -253,7 +265,8 @@ class BlockedMatmul : public Call {
       kernels_.pack(p, 0, panels, own.b);
       kernels_.share_a(p, own.a, 0, 1);
       if (!last) {
-        const gemm::Problem next = part_of(whole, rows, columns, {depth + depth_each_, std::min(depth + 2 * depth_each_, whole.k)});
+        const gemm::Problem next =
+            part_of(whole, rows, columns, {depth + depth_each_, std::min(depth + 2 * depth_each_, whole.k)});
         p.ahead[0] = memory_of(next.b, next.k, next.n);
         p.ahead[1] = memory_of(next.a, next.m, next.k);
       }
@@ -277,7 +290,8 @@ class BlockedMatmul : public Call {
 
   // The epilogue of a piece of C whose sums lie there.
   void finish(Range rows, Range columns, float* sums, const Mine& own) const {
-    epilogue_->run({rows.begin * problem_.n + columns.begin, rows.size(), columns.size(), problem_.n}, own.table, {operands_.result().buffer, sums, pitch_});
+    epilogue_->run({rows.begin * problem_.n + columns.begin, rows.size(), columns.size(), problem_.n}, own.table,
+                   {operands_.result().buffer, sums, pitch_});
   }
 
   const gemm::Kernels& kernels_;
@@ -287,8 +301,8 @@ class BlockedMatmul : public Call {
   size_t buffers_;
   int threads_ = 1;
   bool by_rows_ = true, stays_ = true, halves_ = false;
-  int64_t rows_ = 0, columns_ = 0;                                // of a thread's region, at most
-  int64_t rows_each_ = 0, columns_each_ = 0, depth_each_ = 0;     // in hand
+  int64_t rows_ = 0, columns_ = 0;                             // of a thread's region, at most
+  int64_t rows_each_ = 0, columns_each_ = 0, depth_each_ = 0;  // in hand
   int64_t piece_columns_ = 0, pitch_ = 0, half_pitch_ = 0, half_bytes_ = 0;
   int64_t a_bytes_ = 0, b_bytes_ = 0, sums_bytes_ = 0, scratch_bytes_ = 0, table_bytes_ = 0, thread_bytes_ = 0;
   std::shared_ptr<std::byte[]> memory_;

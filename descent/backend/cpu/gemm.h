@@ -48,7 +48,7 @@ struct Problem {
 // What one instruction set offers. C is made of tiles of rows times panels of columns.
 struct Kernels {
   const char* name;
-  bool go_on;  // takes sums that another product has begun
+  bool go_on;                                        // takes sums that another product has begun
   int64_t (*panel)(const Problem&);                  // columns of a panel of B
   int64_t (*tiles)(const Problem&);                  // tiles of rows
   int64_t (*tile_row)(const Problem&, int64_t tile);  // the first row of a tile; of tile number tiles(): m

@@ -10,7 +10,9 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw"))), apply_to = function)
+#pragma clang attribute push(                                                                          \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw"))), \
+    apply_to = function)
 #else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw")
@@ -96,7 +98,8 @@ struct Unfinished {
 // Fetches memory line by line, some at a time.
 class Fetching {
  public:
-  Fetching(const Ahead (&ahead)[2], int64_t occasions) : ahead_(ahead), each_(ceil_div(ahead[0].lines() + ahead[1].lines(), occasions)) {
+  Fetching(const Ahead (&ahead)[2], int64_t occasions)
+      : ahead_(ahead), each_(ceil_div(ahead[0].lines() + ahead[1].lines(), occasions)) {
     start();
   }
 
@@ -137,7 +140,10 @@ template <int rows, int columns>
 class Multiplier {
  public:
   Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t products)
-      : p_(p), fetching_(p.ahead, products * blocks(p)), a_(reinterpret_cast<const uint32_t*>(shared)), sums_(reinterpret_cast<float*>(scratch)) {}
+      : p_(p),
+        fetching_(p.ahead, products * blocks(p)),
+        a_(reinterpret_cast<const uint32_t*>(shared)),
+        sums_(reinterpret_cast<float*>(scratch)) {}
 
   // The tile whose rows begin at `row`, times a panel.
   void multiply(int64_t row, const uint32_t* panel, int64_t column) {
@@ -184,8 +190,10 @@ class Multiplier {
   void begin() {
     if constexpr (first) {
       store<sum>();
-      if (before_ == nullptr) clear_tile<sum>();
-      else load_tile<sum>(before_ + sum / 2 * 16 * p_.before_pitch + sum % 2 * 16, p_.before_pitch * 4);
+      if (before_ == nullptr)
+        clear_tile<sum>();
+      else
+        load_tile<sum>(before_ + sum / 2 * 16 * p_.before_pitch + sum % 2 * 16, p_.before_pitch * 4);
     }
   }
 
@@ -331,8 +339,8 @@ double exercise(int64_t rounds) {
 namespace descent::cpu::gemm {
 
 const Kernels* amx_bf16() {
-  static constexpr Kernels table{"gemm amx bf16", true, panel_columns, row_tiles,     tile_row, shared_bytes, share_a,
-                                 panel_bytes,     pack,          scratch_bytes, multiply, exercise};
+  static constexpr Kernels table{"gemm amx bf16", true,        panel_columns, row_tiles,     tile_row, shared_bytes,
+                                 share_a,         panel_bytes, pack,          scratch_bytes, multiply, exercise};
   return processor().amx_bf16 && processor().avx512 ? &table : nullptr;
 }
 

@@ -220,7 +220,12 @@ class WithEpilogue : public Call {
 
 }  // namespace
 
-MatmulOperands::MatmulOperands(const CallStep& step) : a_(step.reads[0]), b_(step.reads[1]), c_(step.writes[0]), has_bias_(step.reads.size() == 3), passing_(step.epilogue.has_value()) {
+MatmulOperands::MatmulOperands(const CallStep& step)
+    : a_(step.reads[0]),
+      b_(step.reads[1]),
+      c_(step.writes[0]),
+      has_bias_(step.reads.size() == 3),
+      passing_(step.epilogue.has_value()) {
   if (has_bias_) bias_ = step.reads[2];
   const size_t rank = a_.sizes.size();
   problem_.m = a_.sizes[rank - 2];
@@ -245,7 +250,8 @@ gemm::Problem MatmulOperands::bound(std::byte* const* addresses, int64_t index) 
 }
 
 int useful_threads(const gemm::Problem& problem, int64_t batch) {
-  const double work = 2.0 * static_cast<double>(problem.m * problem.n) * static_cast<double>(problem.k) * static_cast<double>(batch);
+  const double work =
+      2.0 * static_cast<double>(problem.m * problem.n) * static_cast<double>(problem.k) * static_cast<double>(batch);
   constexpr double worth_a_thread = 1e5;
   return static_cast<int>(std::clamp(work / worth_a_thread, 1.0, static_cast<double>(thread_count())));
 }

@@ -55,9 +55,7 @@ class AlongWriter : public NativeWriter {
       if (each.view >= 0 && own_columns_ == 0 && is_apart(body_.views[static_cast<size_t>(each.view)]))
         own_columns_ = body_.views[static_cast<size_t>(each.view)].sizes[1];
   }
-  bool has_view(int id) const override {
-    return view(id).contiguous() || row_step(id) >= 0;
-  }
+  bool has_view(int id) const override { return view(id).contiguous() || row_step(id) >= 0; }
   bool repeats_row(int) const override { return false; }
   int64_t row_step(int id) const override {
     const bool own = is_apart(view(id)) || (node(id).kind == Kind::load && period_of(view(id)) > 0);
@@ -66,7 +64,8 @@ class AlongWriter : public NativeWriter {
 
   // A piece of a product has no rows of its own.
   bool has_room_for_own() const {
-    return own_columns_ == 0 || std::ranges::none_of(streams_, [&](const Stream& stream) { return places_.is_passing(stream.buffer); });
+    return own_columns_ == 0 ||
+           std::ranges::none_of(streams_, [&](const Stream& stream) { return places_.is_passing(stream.buffer); });
   }
 
   // Streams with rows of their own begin at own_row_ and own_column_.
@@ -296,7 +295,8 @@ class AlongLoop : public NativeLoop {
       for (int64_t flat = extent.flat + row * extent.pitch, end = flat + extent.run; flat < end;) {
         const int64_t column = flat % columns;
         const bool whole = column == 0 && end - flat >= columns;
-        const int64_t rows = whole ? (end - flat) / columns : 1, run = whole ? columns : std::min(columns - column, end - flat);
+        const int64_t rows = whole ? (end - flat) / columns : 1,
+                      run = whole ? columns : std::min(columns - column, end - flat);
         code_(addresses, flat, run, rows, columns, 0, flat / columns, column);
         flat += rows * run;
       }

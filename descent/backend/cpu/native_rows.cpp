@@ -29,7 +29,8 @@ class RowWriter : public NativeWriter {
     mov(end_word_, whole_);
     mov(run_, rcx);
     for (size_t id = 0; id < body_.nodes.size(); ++id)
-      if (node(static_cast<int>(id)).kind == Kind::spread) share_slot(static_cast<int>(id), node(static_cast<int>(id)).in[0]);
+      if (node(static_cast<int>(id)).kind == Kind::spread)
+        share_slot(static_cast<int>(id), node(static_cast<int>(id)).in[0]);
     write_steady(never_, false);
     find_row_bases();
     set_tail_mask();
@@ -42,13 +43,19 @@ class RowWriter : public NativeWriter {
   int64_t kept_floats() const { return kept_count_ * pitch(); }
 
  private:
-  static constexpr int groups = 4;               // of sixteen lanes, each with sums of its own
+  static constexpr int groups = 4;  // of sixteen lanes, each with sums of its own
   static constexpr int64_t unrolled = groups * lane_group;
   static constexpr int64_t rows_ahead = 2;
 
   int64_t pitch() const { return round_up(columns_, lane_group) + lane_group; }
   int stage(int id) const { return stage_[static_cast<size_t>(id)]; }
-  bool of_row(int id) const { return node(id).level == Level::row && !node(id).uniform; }
+  bool of_row(int id) const { return (node(id).level == Level::row && !node(id).uniform) || repeats_in_row(id); }
+  // A load of elements that shows one value for all of a row.
+  bool repeats_in_row(int id) const {
+    if (node(id).kind != Kind::load || node(id).uniform || node(id).level != Level::element) return false;
+    const TileView& seen = view(id);
+    return seen.axes == 2 && seen.sizes[1] == columns_ && seen.strides[0] == 1 && seen.strides[1] == 0;
+  }
 
   // --- What belongs where ---
 
@@ -60,9 +67,13 @@ class RowWriter : public NativeWriter {
       if (node(id).kind == Kind::reduce) ++stage_[static_cast<size_t>(id)];
       stages_ = std::max(stages_, stage(id) + 1);
       const bool steady = of_row(id) || node(id).kind == Kind::spread;
-      set_rate(id, node(id).uniform && node(id).kind != Kind::store ? Rate::never : steady ? Rate::column : Rate::element);
-      if (rate(id) == Rate::never) never_.push_back(id);
-      else if (of_row(id) && node(id).kind != Kind::store) column_.push_back(id);
+      set_rate(id, node(id).uniform && node(id).kind != Kind::store ? Rate::never
+                   : steady                                         ? Rate::column
+                                                                    : Rate::element);
+      if (rate(id) == Rate::never)
+        never_.push_back(id);
+      else if (of_row(id) && node(id).kind != Kind::store)
+        column_.push_back(id);
     }
     fill_stages(order);
     return stages_ > 1 || !column_.empty();
@@ -92,7 +103,9 @@ class RowWriter : public NativeWriter {
     switch (of.kind) {
       case Kind::constant: return true;
       case Kind::load:
-        if (of.uniform || of_row(id)) return view(id).dtype == DType::f32 && !view(id).empty() && (of.uniform || view(id).contiguous());
+        if (of.uniform || of_row(id))
+          return view(id).dtype == DType::f32 && !view(id).empty() &&
+                 (of.uniform || view(id).contiguous() || repeats_in_row(id));
         return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) >= 0;
       case Kind::store:
         if (of.level == Level::row) return view(id).dtype == DType::f32 && view(id).contiguous();
@@ -147,7 +160,8 @@ class RowWriter : public NativeWriter {
     std::vector<int>& loop = loops_[static_cast<size_t>(in)];
     if (rate(id) != Rate::element || std::ranges::find(loop, id) != loop.end()) return;
     loop.push_back(id);
-    if (is_kept(id, in)) keep(id);
+    if (is_kept(id, in))
+      keep(id);
     else
       for (const int arg : arguments(id))
         if (arg >= 0) require(arg, in, order);
@@ -164,7 +178,8 @@ class RowWriter : public NativeWriter {
     for (const TileNode& store : body_.nodes)
       if (store.kind == Kind::store && store.level == Level::row)
         for (const TileNode& load : body_.nodes)
-          if (load.kind == Kind::load && places_.may_overlap(body_.views[static_cast<size_t>(store.view)], body_.views[static_cast<size_t>(load.view)]))
+          if (load.kind == Kind::load && places_.may_overlap(body_.views[static_cast<size_t>(store.view)],
+                                                             body_.views[static_cast<size_t>(load.view)]))
             return true;
     return false;
   }
@@ -178,7 +193,11 @@ class RowWriter : public NativeWriter {
     }
     return true;
   }
-  int left() const { return registers - scratch - 1 - most_alive() - groups * static_cast<int>(std::ranges::count_if(loop_, [&](int id) { return node(id).kind == Kind::reduce; })); }
+  int left() const {
+    return registers - scratch - 1 - most_alive() - groups * static_cast<int>(std::ranges::count_if(loop_, [&](int id) {
+                                                      return node(id).kind == Kind::reduce;
+                                                    }));
+  }
 
   // --- The code ---
 
@@ -252,10 +271,11 @@ class RowWriter : public NativeWriter {
     forget_registers();
     std::vector<int> steady;
     for (int id = 0; id < static_cast<int>(body_.nodes.size()); ++id)
-      if (node(id).kind == Kind::spread && rate(id) == Rate::column) steady.push_back(id);
+      if (rate(id) == Rate::column && (node(id).kind == Kind::spread || repeats_in_row(id))) steady.push_back(id);
     const int room = left();
     pin(steady, room);
-    pin(never_, std::max(0, room - static_cast<int>(std::ranges::count_if(steady, [&](int id) { return is_used(id); }))));
+    pin(never_,
+        std::max(0, room - static_cast<int>(std::ranges::count_if(steady, [&](int id) { return is_used(id); }))));
     load_pinned(steady);
     load_pinned(never_);
     begin_sums();
@@ -381,13 +401,13 @@ class RowWriter : public NativeWriter {
   }
 
   int64_t columns_;
-  std::vector<int> stage_;   // by node: when its value is there
-  std::vector<int> kept_;    // by node: its place beside; -1: none
+  std::vector<int> stage_;  // by node: when its value is there
+  std::vector<int> kept_;   // by node: its place beside; -1: none
   std::vector<std::vector<int>> loops_;
   int stages_ = 1, kept_count_ = 0;
   int in_ = 0, group_ = 0;
   bool tail_ = false;
-  std::vector<int> sums_;  // of the loop
+  std::vector<int> sums_;                          // of the loop
   std::map<int, std::array<int, groups>> sum_in_;  // registers
   const Xbyak::Address addresses_word_ = word(0), row_word_ = word(1), end_word_ = word(2);
 };

@@ -34,10 +34,10 @@ class NativeWriter : public Xbyak::CodeGenerator {
   const TileView& view(int id) const { return body_.views[static_cast<size_t>(node(id).view)]; }
   Rate rate(int id) const { return rates_[static_cast<size_t>(id)]; }
   void set_rate(int id, Rate rate) { rates_[static_cast<size_t>(id)] = rate; }
-  bool has_code(int id) const;                       // of a compute node
-  static bool is_stored(DType dtype);                // it is loaded and stored
-  std::array<int, 4> arguments(int id) const;        // the nodes whose values this one is computed from
-  void find_last_uses();                             // in loop_
+  bool has_code(int id) const;                 // of a compute node
+  static bool is_stored(DType dtype);          // it is loaded and stored
+  std::array<int, 4> arguments(int id) const;  // the nodes whose values this one is computed from
+  void find_last_uses();                       // in loop_
   bool is_used(int id) const { return last_[static_cast<size_t>(id)] >= 0; }  // by the loop
   bool is_sink(int id) const { return node(id).kind == Kind::store || node(id).kind == Kind::reduce; }
 
@@ -66,16 +66,18 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void keep_register(int id) { place_[static_cast<size_t>(id)] = take(); }
   int take();
   Xbyak::Zmm temporary();
-  void give_back();                            // the temporary ones
-  void forget_registers();                     // that nodes have in the loop
+  void give_back();         // the temporary ones
+  void forget_registers();  // that nodes have in the loop
   void share_slot(int id, int with) { slot_[static_cast<size_t>(id)] = slot_[static_cast<size_t>(with)]; }
-  Xbyak::Address slot(int id) const;           // on the stack
+  Xbyak::Address slot(int id) const;                                          // on the stack
   Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }  // for all lanes
-  void spread(const Xbyak::Zmm& to, float value) { vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]); }
+  void spread(const Xbyak::Zmm& to, float value) {
+    vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]);
+  }
   void keep_nan(const Xbyak::Zmm& to, const Xbyak::Zmm& first);
-  virtual bool has_view(int id) const;                               // for a load or store of elements
+  virtual bool has_view(int id) const;                                        // for a load or store of elements
   virtual bool repeats_row(int id) const { return period_of(view(id)) > 0; }  // a load: from column to column only
-  virtual int64_t row_step(int) const { return -1; }                 // of a stream: elements; -1: rows do not matter
+  virtual int64_t row_step(int) const { return -1; }             // of a stream: elements; -1: rows do not matter
   virtual bool reload(int, const Xbyak::Zmm&) { return false; }  // true if the loop need not compute the node
   virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
@@ -119,7 +121,9 @@ class NativeWriter : public Xbyak::CodeGenerator {
   Rate find_rate(int id) const;
   int count_ended(size_t at) const;
   Stream stream_of(int id) const;
-  Xbyak::Address base_word(size_t stream) const { return word(base_words_ + static_cast<int>(stream - std::size(bases_))); }
+  Xbyak::Address base_word(size_t stream) const {
+    return word(base_words_ + static_cast<int>(stream - std::size(bases_)));
+  }
 
   void reset_registers();
   Zmm get(int id);

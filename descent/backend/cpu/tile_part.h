@@ -72,7 +72,8 @@ class TilePart {
   int64_t register_floats_ = 0;
   std::vector<float> shared_;  // partial results of chunks
   double cost_ = 1;            // of 16 elements
-  // Where there is one, it does the work of a flat kernel, of the tiles of one that goes down columns, or of whole rows.
+  // Where there is one, it does the work of a flat kernel, of the tiles of one that goes down columns, or of whole
+  // rows.
   std::unique_ptr<const NativeLoop> native_;
   std::unique_ptr<const NativeColumns> native_columns_;
   std::unique_ptr<const NativeRows> native_rows_;
