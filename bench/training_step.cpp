@@ -1,8 +1,11 @@
 // Times whole training steps of a classifier: batch from bytes, forward, cross entropy, backward, update.
 //
 // training_step --net 784,512,10 --batch 128 --precision auto|f32|bf16 --steps 2000 --threads 2 [--profile]
-// prints one JSON object; bench/compare runs it and the LibTorch programs (peers/) in turns. A net is the sizes of a dense
-// one (with Adam), or the name of a convolutional one: lenet (Adam), fast-cifar or resnet-18 (Nesterov's momentum).
+// prints one JSON object; bench/compare runs it and the LibTorch programs (peers/) in turns. A net is the sizes of a
+// dense one (with Adam), or the name of a convolutional one: lenet (Adam), fast-cifar or resnet-18 (Nesterov's
+// momentum), or of one that says which of 65 characters comes next: lstm or gru (256 units, 64 characters, Adam),
+// transformer-tiny, -small or -large (layers x width, characters: 4 x 128, 64; 4 x 128, 128; 6 x 384, 256; AdamW,
+// gradients clipped).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +16,9 @@
 
 #include "descent/base/threads.h"
 #include "descent/descent.h"
+#include "descent/nn/embedding.h"
+#include "descent/nn/recurrent.h"
+#include "descent/nn/transformer.h"
 
 namespace {
 
@@ -44,19 +50,42 @@ data::Dataset random_images(int64_t count, const Shape& image, int64_t classes) 
   return out;
 }
 
-// What is timed: a net, what it takes and gives, and what trains it.
+data::Dataset random_text(int64_t count, int64_t places, int64_t characters) {
+  std::mt19937 draw(1);
+  data::Dataset out;
+  for (Array* tokens : {&out.inputs, &out.targets}) {
+    *tokens = Array(DType::i32, {count, places});
+    for (int32_t& token : tokens->as<int32_t>())
+      token = static_cast<int32_t>(draw() % static_cast<uint32_t>(characters));
+  }
+  out.classes = data::numbered_classes(characters);
+  return out;
+}
+
+// What is timed: a net, what it takes (an image, or places of a text) and gives, and what trains it.
 struct Subject {
   nn::Sequential net;
-  Shape image;
+  Shape input;
   int64_t classes;
   optim::Optimizer optimizer;
+  bool reads_text = false;
+  double clip_norm = 0;  // 0: not clipped
+
+  data::Dataset examples() const {
+    if (reads_text) return random_text(5000, input[0], classes);
+    return random_images(input.rank() == 3 ? 20000 : 60000, input, classes);
+  }
+  Tensor numbers(Tensor batch) const {
+    return reads_text ? batch : (cast(batch, DType::f32) * (1 / 255.0) - 0.1307) * (1 / 0.3081);
+  }
 };
 
 Subject dense_net(const std::string& sizes) {
   std::vector<int64_t> each;
   std::stringstream stream(sizes);
   for (std::string size; std::getline(stream, size, ',');) each.push_back(std::stoll(size));
-  if (each.size() < 2) fail(text("--net takes sizes as in 784,512,10, or lenet, fast-cifar or resnet-18, not '", sizes, "'"));
+  if (each.size() < 2)
+    fail(text("--net takes sizes as in 784,512,10, or the name of a net that --help lists, not '", sizes, "'"));
   std::vector<nn::Layer> layers;
   for (size_t i = 1; i < each.size(); ++i) {
     layers.emplace_back(nn::Linear{each[i]});
@@ -82,11 +111,37 @@ nn::Sequential fast_cifar() {
   return nn::Sequential(std::move(layers));
 }
 
+template <class Layer>
+Subject recurrent() {
+  return {.net = {nn::Embedding{65, 256}, Layer{256}, nn::Linear{65}},
+          .input = {64},
+          .classes = 65,
+          .optimizer = optim::Adam{.learning_rate = 1e-3},
+          .reads_text = true};
+}
+
+Subject transformer(int64_t layers, int64_t width, int64_t heads, int64_t places) {
+  return {.net = nn::decoder({.outputs = 65,
+                              .layers = layers,
+                              .context = places,
+                              .block = {.width = width, .heads = heads, .bias = false}}),
+          .input = {places},
+          .classes = 65,
+          .optimizer = optim::AdamW{.learning_rate = 1e-3, .beta2 = 0.99, .weight_decay = 0.1},
+          .reads_text = true,
+          .clip_norm = 1};
+}
+
 Subject subject(const std::string& net) {
   const optim::SGD nesterov{.learning_rate = 0.01, .momentum = 0.9, .nesterov = true};
   if (net == "lenet") return {lenet(), {28, 28}, 10, optim::Adam{.learning_rate = 1e-3}};
   if (net == "fast-cifar") return {fast_cifar(), {32, 32, 3}, 10, nesterov};
   if (net == "resnet-18") return {nn::resnet18(), {32, 32, 3}, 10, nesterov};
+  if (net == "lstm") return recurrent<nn::LSTM>();
+  if (net == "gru") return recurrent<nn::GRU>();
+  if (net == "transformer-tiny") return transformer(4, 128, 4, 64);
+  if (net == "transformer-small") return transformer(4, 128, 4, 128);
+  if (net == "transformer-large") return transformer(6, 384, 6, 256);
   return dense_net(net);
 }
 
@@ -104,13 +159,13 @@ int run(const Options& options) {
   set_thread_count(options.threads);
   Subject timed = subject(options.net);
   nn::Function step = nn::compile(
-      [&](nn::Pass& pass, Tensor images, Tensor labels) {
-        const Tensor loss = nn::cross_entropy(timed.net.forward(pass, (cast(images, DType::f32) * (1 / 255.0) - 0.1307) * (1 / 0.3081)), labels);
-        optim::minimize(pass, loss, timed.optimizer);
+      [&](nn::Pass& pass, Tensor batch, Tensor labels) {
+        const Tensor loss = nn::cross_entropy(timed.net.forward(pass, timed.numbers(batch)), labels);
+        optim::minimize(pass, loss, timed.optimizer, {.clip = {.norm = timed.clip_norm}});
         return loss;
       },
       {.training = true, .precision = precision_of(options.precision), .profile = options.profile});
-  data::Batches batches(random_images(timed.image.rank() == 3 ? 20000 : 60000, timed.image, timed.classes), {.batch_size = options.batch, .drop_last = true});
+  data::Batches batches(timed.examples(), {.batch_size = options.batch, .drop_last = true});
 
   std::vector<double> seconds;
   uint64_t epoch = 0;
@@ -139,7 +194,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Times whole training steps of a classifier.");
-  app.add_option("--net", options.net, "sizes, inputs first; or lenet, fast-cifar, resnet-18");
+  app.add_option("--net", options.net,
+                 "sizes, inputs first; or lenet, fast-cifar, resnet-18, lstm, gru, transformer-tiny, -small, -large");
   app.add_option("--batch", options.batch);
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"auto", "f32", "bf16"}));
   app.add_option("--steps", options.steps);

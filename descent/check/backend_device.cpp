@@ -22,7 +22,7 @@ constexpr BackendHole backend_holes[] = {
     {"cpu", "*matmul/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "resize_bilinear/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "adaptive_average_pool/uneven*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
-    {"cpu", "attention/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
+    {"cpu", "*attention*/*/f16/*", "matrix products on the CPU take f32 or bf16, not f16"},
     {"cpu", "conv/*/f16/*", "convolutions on the CPU take f32 or bf16, not f16"},
     {"cpu", "conv_*_gradient/*/f16/*", "convolutions on the CPU take f32 or bf16, not f16"},
 };
@@ -98,6 +98,7 @@ Device backend_device(Backend& backend) {
     compile.fuse = options.fuse;
     compile.donate = options.donate;
     compile.updates = options.updates;
+    compile.runs_whole = [&](const OpDef& op, std::span<const Type> in) { return backend.runs_whole(op, in); };
     const CompiledProgram compiled = compile_graph(graph, results, compile);
     return run_program(backend, compiled.program, inputs, options.poison);
   };

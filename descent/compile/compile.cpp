@@ -82,13 +82,14 @@ CompiledProgram compile_graph(const Graph& graph, std::span<const Value> results
   Staged staged = simplify(staged_copy(graph, results));
   show_graph(0, staged);
   if (options.mixed_precision) {
-    staged = mixed_precision(staged);
+    staged = mixed_precision(simplify(claim_attention(staged, options.runs_whole)));
     staged = carry_casts(staged, updates, out.carried);
   }
   show_graph(1, staged);
+  if (options.fuse) staged = simplify(join_products(staged));
   if (options.fuse) staged = claim_epilogues(staged);
   show_graph(2, staged);
-  staged = legalize_views(normalize_reductions(simplify(expand_composites(staged))));
+  staged = legalize_views(normalize_reductions(simplify(expand_composites(staged, options.runs_whole))));
   verify(*staged.graph);
   show_graph(3, staged);
   const std::vector<Update> bound = bind_updates(staged, updates);

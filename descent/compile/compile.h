@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "descent/compile/passes.h"
 #include "descent/compile/program.h"
 #include "descent/compile/rewrite.h"
 
@@ -15,6 +16,7 @@ struct CompileOptions {
   bool donate = true;
   // result index -> name of the input whose bytes it replaces
   std::vector<std::pair<size_t, std::string>> updates = {};
+  RunsWhole runs_whole = {};  // which composites the backend takes
   // Called after each stage with its name and its text, for `descent inspect --after STAGE`.
   std::function<void(std::string_view stage, const std::string& text)> observe = {};
 };

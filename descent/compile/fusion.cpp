@@ -14,6 +14,8 @@ bool is_generator(const Node& node) {
   return node.op->op_class == OpClass::leaf && (node.op->name == "iota" || node.op->name == "random_bits");
 }
 
+bool is_wished_stored(const Node& node) { return node.op->name == "cast" && node.attrs.has("stored"); }
+
 Read read_of(const Graph& graph, Value value) {
   const Node& node = graph.node(value);
   if (!is_plain_view(node)) return {value, dense_view(0, graph.type(value))};
@@ -95,6 +97,7 @@ class Partitioner {
     if (is_plain_view(node) || (node.op->op_class == OpClass::leaf && !is_generator(node))) return;
     if (!is_loop(node) && !is_generator(node))
       return add_unit(id, node.op->op_class == OpClass::view ? UnitKind::assembly : UnitKind::call);
+    if (is_wished_stored(node)) return add_unit(id, UnitKind::loop);
     const bool again = cheap_again(id);
     const std::vector<int> readers = loop_units_reading(id);
     if (again && (is_generator(node) || only_numbers(id) || readers.size() > 1)) return inline_it(id);
@@ -169,7 +172,7 @@ class Partitioner {
 
   // Whoever computes it, it goes to memory: a call or a result needs it there.
   bool is_stored(uint32_t id) const {
-    if (!is_loop(graph_.node(id)) || is_result_[id]) return true;
+    if (!is_loop(graph_.node(id)) || is_result_[id] || is_wished_stored(graph_.node(id))) return true;
     return std::ranges::any_of(uses_[id], [&](const Use& use) { return !is_loop(graph_.node(use.reader)); });
   }
 
@@ -256,7 +259,7 @@ class Partitioner {
   bool needs_rows(uint32_t id) const {
     return std::ranges::any_of(reads_[id], [&](const Read& read) {
       const Node& base = graph_.node(read.base);
-      if (!is_loop(base)) return false;
+      if (!is_loop(base) || is_wished_stored(base)) return false;
       if (!keeps_index(read.map, elements(read.base.node)))
         return spread_columns(read.map, elements(read.base.node)) > 0;
       return base.op->op_class == OpClass::elementwise && needs_rows(read.base.node);
@@ -350,6 +353,7 @@ class Partitioner {
     if (first.elements() != second.elements() || first.nodes.size() + second.nodes.size() > options_.largest)
       return false;
     if (!(feeds(first, second) || shares_input(first, second))) return false;
+    if (waits_for_stored(first, second) || waits_for_stored(second, first)) return false;
     std::optional<Unit> merged = merged_domain(first, second);
     if (!merged || !all_uses_fit(first, *merged) || !all_uses_fit(second, *merged)) return false;
     if (path_around(a, b) || reaches(b, a)) return false;
@@ -373,6 +377,15 @@ class Partitioner {
 
   bool all_uses_fit(const Unit& part, const Unit& whole) const {
     return std::ranges::all_of(part.nodes, [&](uint32_t id) { return uses_fit(id, whole); });
+  }
+
+  // b reads what a stores for it.
+  bool waits_for_stored(const Unit& a, const Unit& b) const {
+    return std::ranges::any_of(b.nodes, [&](uint32_t id) {
+      return std::ranges::any_of(reads_[id], [&](const Read& read) {
+        return is_wished_stored(graph_.node(read.base)) && contains(a, read.base.node);
+      });
+    });
   }
 
   bool feeds(const Unit& a, const Unit& b) const {

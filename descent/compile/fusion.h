@@ -36,6 +36,9 @@ bool is_plain_view(const Node& node);
 // A leaf that a kernel computes on the spot (iota, random_bits).
 bool is_generator(const Node& node);
 
+// A value that is stored where it is computed, not computed again where it is read: a cast that says so.
+bool is_wished_stored(const Node& node);
+
 // Follows plain views down from `value`.
 Read read_of(const Graph& graph, Value value);
 

@@ -40,10 +40,10 @@ void store_after_loads(LoopKernel& kernel) {
 // Writes the body of one loop kernel.
 class LoopWriter {
  public:
-  using BufferOf = std::function<BufferId(Value)>;
+  using Locate = std::function<View(Value)>;  // where a value lies, or is seen
 
-  LoopWriter(const Graph& graph, const Partition& partition, const Unit& unit, BufferOf buffer_of)
-      : graph_(graph), partition_(partition), unit_(unit), buffer_of_(std::move(buffer_of)) {
+  LoopWriter(const Graph& graph, const Partition& partition, const Unit& unit, Locate locate)
+      : graph_(graph), partition_(partition), unit_(unit), locate_(std::move(locate)) {
     kernel_.rows = unit.rows;
     kernel_.columns = unit.columns;
   }
@@ -53,7 +53,8 @@ class LoopWriter {
       const int32_t value = reg(id);
       if (!stored.contains(id)) continue;
       const Type& type = graph_.node(id).outputs[0];
-      View view{buffer_of_({id, 0}), type.dtype, 0, {type.shape.elements()}, {1}};
+      View view = locate_({id, 0});
+      view = view.dense() ? View{view.buffer, view.dtype, view.offset, {type.shape.elements()}, {1}} : collapsed(view);
       emit({.op = LoopOp::store,
             .level = level(id),
             .dtype = type.dtype,
@@ -106,8 +107,8 @@ class LoopWriter {
     } else {
       instr.op = LoopOp::random_bits;
       instr.stream = static_cast<uint32_t>(node.attrs.integer("stream"));
-      instr.view = load_view(read_of(graph_, node.inputs[0]));
-      instr.view2 = load_view(read_of(graph_, node.inputs[1]));
+      instr.view = load_view(node.inputs[0]);
+      instr.view2 = load_view(node.inputs[1]);
     }
     return emit(instr);
   }
@@ -115,25 +116,25 @@ class LoopWriter {
   int32_t reduce(uint32_t id) {
     const Node& node = graph_.node(id);
     Instr instr{.op = reductions.at(node.op->name), .level = level(id), .dtype = node.outputs[0].dtype};
-    instr.args[0] = operand(read_of(graph_, node.inputs[0]), Level::element);
+    instr.args[0] = operand(node.inputs[0], Level::element);
     return emit(instr);
   }
 
   int32_t compute(uint32_t id) {
     const Node& node = graph_.node(id);
     Instr instr{.op = LoopOp::scalar, .level = level(id), .dtype = node.outputs[0].dtype, .scalar = *node.op->scalar};
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      instr.args[i] = operand(read_of(graph_, node.inputs[i]), instr.level);
+    for (size_t i = 0; i < node.inputs.size(); ++i) instr.args[i] = operand(node.inputs[i], instr.level);
     const bool copies = instr.scalar == ScalarOp::cast && graph_.type(node.inputs[0]).dtype == instr.dtype;
     return copies ? instr.args[0] : emit(instr);
   }
 
-  int32_t operand(const Read& read, Level reader) {
+  int32_t operand(Value input, Level reader) {
+    const Read read = read_of(graph_, input);
     const Node& base = graph_.node(read.base);
     if (is_scalar_constant(base)) return constant(base, reader);
     const uint32_t id = read.base.node;
     const bool here = partition_.inlined[id] || std::ranges::binary_search(unit_.nodes, id);
-    if (!here) return load(read, reader);
+    if (!here) return load(input, reader);
     const int32_t value = reg(id);
     return level(id) == reader ? value : spread(value);
   }
@@ -148,14 +149,10 @@ class LoopWriter {
         {.op = LoopOp::spread, .level = Level::element, .dtype = kernel_.body[value].dtype, .args = {value, -1, -1}});
   }
 
-  int32_t load_view(const Read& read) {
-    View view = collapsed(read.map);
-    view.buffer = buffer_of_(read.base);
-    return add_view(std::move(view));
-  }
+  int32_t load_view(Value input) { return add_view(collapsed(locate_(input))); }
 
-  int32_t load(const Read& read, Level at) {
-    return once({.op = LoopOp::load, .level = at, .dtype = graph_.type(read.base).dtype, .view = load_view(read)});
+  int32_t load(Value input, Level at) {
+    return once({.op = LoopOp::load, .level = at, .dtype = graph_.type(input).dtype, .view = load_view(input)});
   }
 
   // Emits, unless the same instruction stands already.
@@ -167,7 +164,7 @@ class LoopWriter {
   const Graph& graph_;
   const Partition& partition_;
   const Unit& unit_;
-  BufferOf buffer_of_;
+  Locate locate_;
   LoopKernel kernel_;
   std::map<uint32_t, int32_t> registers_;
 };
@@ -196,6 +193,7 @@ class Lowering {
     find_stored();
     add_inputs();
     bind_results();
+    place_parts();
     for (const Unit& unit : partition_.units) lower_unit(unit);
     for (const auto& [from, to] : late_copies_) add_step(LoopStep{{copy_kernel(from, to)}}, "update");
     return std::move(program_);
@@ -257,6 +255,81 @@ class Lowering {
     return buffers_[value] = add_buffer({BufferRole::temporary, graph_.type(value), ""});
   }
 
+  // --- Parts that are put together: computed where they will stand, they need no copying ---
+
+  void place_parts() {
+    find_inputs();
+    for (auto unit = partition_.units.rbegin(); unit != partition_.units.rend(); ++unit)  // what is a part itself first
+      if (unit->kind == UnitKind::assembly && graph_.node(unit->nodes[0]).op->name == "concat")
+        place_parts_of(unit->nodes[0]);
+  }
+
+  // By the value that is looked at: how it is looked at.
+  void find_inputs() {
+    for (const uint32_t id : live_nodes(graph_, results_))
+      if (!is_plain_view(graph_.node(id)))
+        for (const Value input : graph_.node(id).inputs) inputs_[read_of(graph_, input).base].push_back({id, input});
+  }
+
+  void place_parts_of(uint32_t whole) {
+    const Node& node = graph_.node(whole);
+    const auto axis = static_cast<size_t>(node.attrs.integer("axis"));
+    int64_t begin = 0;
+    for (const Value input : node.inputs) {
+      const int64_t size = graph_.type(input).shape[static_cast<int>(axis)];
+      const Value base = read_of(graph_, input).base;
+      if (is_made_whole(base) && read_of(graph_, input).map.elements() == graph_.type(base).shape.elements()) {
+        View part = located({whole, 0});
+        part.offset += begin * part.strides[axis];
+        part.sizes[axis] = size;
+        const std::optional<View> seen = with_sizes(part, graph_.type(base).shape);
+        if (seen && all_can_read(base, *seen, input)) {
+          placed_.emplace(base, *seen);
+          in_place_.insert({whole, begin});
+        }
+      }
+      begin += size;
+    }
+  }
+
+  // Computed element by element, or put together itself, and not to be anywhere else.
+  bool is_made_whole(Value value) const {
+    const int unit = partition_.unit_of[value.node];
+    if (unit < 0 || partition_.inlined[value.node] || placed_.contains(value) || buffers_.contains(value)) return false;
+    const Unit& made = partition_.units[static_cast<size_t>(unit)];
+    if (made.kind == UnitKind::assembly) return graph_.node(value).op->name == "concat";
+    return made.kind == UnitKind::loop && graph_.node(value).op->op_class == OpClass::elementwise &&
+           made.elements() == elements_of(graph_, value.node) && elements_of(graph_, value.node) > 1;
+  }
+
+  // Every reader of the value can read it there, and as a part it is in order.
+  bool all_can_read(Value value, const View& place, Value part) const {
+    return std::ranges::all_of(inputs_.at(value), [&](const Looked& looked) {
+      const std::optional<View> seen = seen_through(looked.input, value, place);
+      if (!seen) return false;
+      const Node& reader = graph_.node(looked.reader);
+      const bool loops = reader.op->op_class == OpClass::elementwise || reader.op->op_class == OpClass::reduce ||
+                         reader.op->op_class == OpClass::view;
+      const bool ordered = looked.input != part || collapsed(read_of(graph_, part).map).dense();
+      return ordered && (loops || reader.op->name == "matmul" || reader.op->name == "fused_matmul");
+    });
+  }
+
+  // What a value is seen as once its base lies there.
+  std::optional<View> seen_through(Value value, Value base, const View& place) const {
+    if (value == base) return place;
+    const Node& node = graph_.node(value);
+    const std::optional<View> below = seen_through(node.inputs[0], base, place);
+    return below ? through(node, *below) : std::nullopt;
+  }
+
+  View located(Value value) {
+    const Value base = read_of(graph_, value).base;
+    const auto placed = placed_.find(base);
+    return *seen_through(value, base,
+                         placed != placed_.end() ? placed->second : dense_view(buffer_of(base), graph_.type(base)));
+  }
+
   void add_step(std::variant<LoopStep, CallStep> work, std::string label) {
     program_.steps.push_back({std::move(work), std::move(label)});
   }
@@ -273,7 +346,7 @@ class Lowering {
 
   void lower_unit(const Unit& unit) {
     if (unit.kind == UnitKind::loop) {
-      LoopWriter writer(graph_, partition_, unit, [this](Value value) { return buffer_of(value); });
+      LoopWriter writer(graph_, partition_, unit, [this](Value value) { return located(value); });
       add_step(LoopStep{{writer.write(stored_)}}, label_of(unit));
     } else if (unit.kind == UnitKind::call) {
       add_step(call(unit.nodes[0]), label_of(unit));
@@ -282,17 +355,10 @@ class Lowering {
     }
   }
 
-  View view_of(Value value) {
-    const Read read = read_of(graph_, value);
-    View view = read.map;
-    view.buffer = buffer_of(read.base);
-    return view;
-  }
-
   CallStep call(uint32_t id) {
     const Node& node = graph_.node(id);
     CallStep step{std::string(node.op->name), node.attrs, {}, {}};
-    for (const Value input : node.inputs) step.reads.push_back(view_of(input));
+    for (const Value input : node.inputs) step.reads.push_back(located(input));
     for (uint16_t port = 0; port < node.outputs.size(); ++port)
       step.writes.push_back(dense_view(buffer_of({id, port}), node.outputs[port]));
     return step;
@@ -301,7 +367,7 @@ class Lowering {
   // pad and concat: each part is copied into its place.
   void assemble(uint32_t id, const std::string& label) {
     const Node& node = graph_.node(id);
-    const View whole = dense_view(buffer_of({id, 0}), node.outputs[0]);
+    const View whole = located({id, 0});
     LoopStep copies;
     if (node.op->name == "pad") {
       add_step(LoopStep{{fill_kernel(node.attrs.number("value"), whole)}}, label);
@@ -310,11 +376,12 @@ class Lowering {
       std::vector<int64_t> begin(static_cast<size_t>(node.outputs[0].shape.rank()), 0);
       const int axis = static_cast<int>(node.attrs.integer("axis"));
       for (const Value input : node.inputs) {
-        copies.kernels.push_back(part_kernel(input, whole, begin));
+        if (!in_place_.contains({id, begin[axis]}) || graph_.type(input).shape[axis] == 0)
+          copies.kernels.push_back(part_kernel(input, whole, begin));
         begin[axis] += graph_.type(input).shape[axis];
       }
     }
-    add_step(std::move(copies), label);
+    if (!copies.kernels.empty()) add_step(std::move(copies), label);
   }
 
   LoopKernel part_kernel(Value input, View whole, const std::vector<int64_t>& begin) {
@@ -323,7 +390,7 @@ class Lowering {
     whole.sizes = shape.to_vector();
     const Node& base = graph_.node(read_of(graph_, input).base);
     if (is_scalar_constant(base)) return fill_kernel(base.attrs.number("value"), whole);
-    return copy_kernel(view_of(input), whole);
+    return copy_kernel(located(input), whole);
   }
 
   const Graph& graph_;
@@ -332,6 +399,13 @@ class Lowering {
   std::span<const Update> updates_;
   std::set<uint32_t> stored_;
   std::map<Value, BufferId> buffers_;
+  struct Looked {
+    uint32_t reader;
+    Value input;
+  };
+  std::map<Value, std::vector<Looked>> inputs_;
+  std::map<Value, View> placed_;                     // values that are parts of others
+  std::set<std::pair<uint32_t, int64_t>> in_place_;  // of a concat, where the part begins
   std::vector<std::pair<View, View>> late_copies_;
   Program program_;
 };

@@ -5,7 +5,10 @@
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/conv.h"
+#include "descent/ops/fused_attention_gradient.h"
+#include "descent/ops/gelu_slope.h"
 #include "descent/ops/input.h"
+#include "descent/ops/kept.h"
 #include "descent/ops/matmul.h"
 #include "descent/ops/sum_pool.h"
 
@@ -26,6 +29,8 @@ const MixedOp* mixed_op(const OpDef* op) {
                                 {&op_def<Conv>(), Result::bf16_unless_added},
                                 {&op_def<ConvInputGradient>(), Result::bf16_unless_added},
                                 {&op_def<ConvWeightGradient>(), Result::f32},
+                                {&op_def<FusedAttention>(), Result::bf16},
+                                {&op_def<FusedAttentionGradient>(), Result::bf16},
                                 {&op_def<MaxPool>(), Result::bf16},
                                 {&op_def<MaxPoolGradient>(), Result::bf16},
                                 {&op_def<SumPool>(), Result::bf16_unless_added},
@@ -39,13 +44,15 @@ bool is_cast_to_bf16(const Node& node) { return node.op == &op_def<Cast>() && no
 // A product that says by itself what its result is, as exact_matmul() does.
 bool is_exact(const Node& node) { return node.op == &op_def<Matmul>() && node.attrs.has("to"); }
 
-// x in bf16, the rounding put below the views so that all views of one value share it.
+// x in bf16, the rounding put below the views so that all views of one value share it, and parts are put together
+// rounded.
 Tensor in_bf16(Tensor x) {
   if (x.dtype() != DType::f32) return x;
   const Node node = x.node();
-  if (node.op->op_class != OpClass::view || node.inputs.size() != 1) return cast(x, DType::bf16, node.site);
-  const Tensor below = in_bf16({x.graph(), node.inputs[0]});
-  return apply(*node.op, std::span(&below, 1), node.attrs, node.site)[0];
+  if (node.op->op_class != OpClass::view || node.op->name == "pad") return cast(x, DType::bf16, node.site);
+  Tensors below;
+  for (const Value input : node.inputs) below.push_back(in_bf16({x.graph(), input}));
+  return apply(*node.op, below, node.attrs, node.site)[0];
 }
 
 // The values that some sum of arrays reads: a bias or a residual is added to them, unrounded.
@@ -75,6 +82,75 @@ Staged round_operands(const Staged& from) {
   });
 }
 
+// Large products that are stored, for readers who do not mind: what an activation and its gradient look at, or what a
+// norm's gradient also sums. (What only elementwise work reads is not stored; what is added to others stays exact, as
+// do the scores of a loss.)
+class LargeProducts {
+ public:
+  explicit LargeProducts(const Staged& staged)
+      : graph_(*staged.graph), results_(staged.results.begin(), staged.results.end()) {
+    for (const uint32_t id : live_nodes(graph_, staged.results))
+      for (const Value input : graph_.node(id).inputs) readers_[input].push_back(id);
+  }
+
+  bool operator()(Value value) const {
+    constexpr int64_t large = int64_t{1} << 17, wide = 128;
+    const Type& type = graph_.type(value);
+    if (graph_.node(value).op != &op_def<Matmul>() || type.dtype != DType::f32) return false;
+    Readers seen;
+    return type.shape.elements() >= large && type.shape.back() >= wide && all_allow(value, seen) && seen.count > 1 &&
+           seen.stored;
+  }
+
+ private:
+  struct Readers {
+    int count = 0;
+    bool stored = false;  // not all of them can be one elementwise kernel
+  };
+
+  bool all_allow(Value value, Readers& seen) const {
+    const auto readers = readers_.find(value);
+    if (results_.contains(value) || readers == readers_.end()) return false;
+    return std::ranges::all_of(readers->second, [&](uint32_t id) {
+      const Node& node = graph_.node(id);
+      if (node.op->op_class == OpClass::view && node.inputs.size() == 1) return all_allow({id, 0}, seen);
+      ++seen.count;
+      seen.stored |= node.op->op_class == OpClass::reduce;
+      return allows(node);
+    });
+  }
+
+  static bool allows(const Node& node) {
+    const std::string_view name = node.op->name;
+    if (node.op->op_class == OpClass::elementwise) return name != "add";
+    if (node.op->op_class == OpClass::composite)
+      return node.inputs.size() == 1 && !name.ends_with("softmax") && name != "max";
+    return name == "sum" || node.op->op_class == OpClass::contraction;
+  }
+
+  const Graph& graph_;
+  std::set<Value> results_;
+  std::map<Value, std::vector<uint32_t>> readers_;
+};
+
+// A matrix product, or one with something added.
+bool of_product(const Graph& graph, Value value) {
+  const Node* node = &graph.node(value);
+  while (node->op->op_class == OpClass::view && node->inputs.size() == 1) node = &graph.node(node->inputs[0]);
+  if (node->op != &op_def<Add>()) return node->op == &op_def<Matmul>();
+  return std::ranges::any_of(node->inputs, [&](Value term) { return graph.node(term).op == &op_def<Matmul>(); });
+}
+
+// What a gradient wants and is stored for it where it is computed: the slope of a product's activation, in the place of
+// the product, and the normal numbers of large norms.
+bool is_kept_rounded(const Graph& graph, const Node& node) {
+  constexpr int64_t large = int64_t{1} << 17;
+  if (node.outputs[0].dtype != DType::f32) return false;
+  if (node.op == &op_def<GeluSlope>()) return of_product(graph, node.inputs[0]);
+  return node.op == &op_def<Kept>() && node.outputs[0].shape.elements() >= large;
+}
+Tensor stored_in_bf16(Tensor x, Site at) { return apply<Cast>({x}, {{"to", DType::bf16}, {"stored", int64_t{1}}}, at); }
+
 // The computed f32 values that somebody rounds to bf16.
 std::set<Value> rounded_values(const Staged& staged) {
   std::set<Value> out;
@@ -93,11 +169,15 @@ std::set<Value> rounded_values(const Staged& staged) {
 Staged mixed_precision(const Staged& from) {
   const Staged operands = round_operands(from);
   const std::set<Value> kept = rounded_values(operands);
+  const LargeProducts is_large_product(operands);
   Rewriter rewriter(operands);
   return simplify(rewriter.run([&](uint32_t id, const Node& node) {
     Tensors out = rewriter.copy(node);
     for (uint16_t port = 0; port < out.size(); ++port)
-      if (kept.contains({id, port})) out[port] = cast(cast(out[port], DType::bf16, node.site), DType::f32, node.site);
+      if (is_kept_rounded(rewriter.from(), node))
+        out[port] = cast(stored_in_bf16(out[port], node.site), DType::f32, node.site);
+      else if (kept.contains({id, port}) || is_large_product({id, port}))
+        out[port] = cast(cast(out[port], DType::bf16, node.site), DType::f32, node.site);
     return out;
   }));
 }

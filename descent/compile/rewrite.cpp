@@ -40,7 +40,11 @@ Tensors Rewriter::copy(const Node& node) {
 }
 
 Staged Rewriter::run(const std::function<Tensors(uint32_t, const Node&)>& rule) {
-  for (const uint32_t id : live_nodes(from(), from_.results)) {
+  return run(live_nodes(from(), from_.results), rule);
+}
+
+Staged Rewriter::run(std::span<const uint32_t> order, const std::function<Tensors(uint32_t, const Node&)>& rule) {
+  for (const uint32_t id : order) {
     const Node& node = from().node(id);
     to().restore_scope(from().scope_name(node.scope));
     const Graph::Attribution origin(to(), node.site, to().scope());

@@ -35,6 +35,8 @@ class Rewriter {
   // Calls rule(id, node), which returns what the node's outputs become, for every live node; the nodes it adds get the
   // old node's layer. Returns the new graph.
   Staged run(const std::function<Tensors(uint32_t, const Node&)>& rule);
+  // Likewise in an order of one's own, in which inputs come before what reads them.
+  Staged run(std::span<const uint32_t> order, const std::function<Tensors(uint32_t, const Node&)>& rule);
 
  private:
   const Staged& from_;

@@ -87,11 +87,12 @@ Tensor reshaped(Tensor x, const Shape& shape, Site at) {
   return reshape(x, shape, at);
 }
 
-// A converted value seen otherwise is the value seen otherwise, converted: what is stored is the narrow one, or what takes
-// a part of it.
+// A converted value seen otherwise is the value seen otherwise, converted: what is stored is the narrow one, or what
+// takes a part of it. A value that was rounded stays so below its views, where what computes it can round it.
 Maybe converted_later(const Node& node, const Tensors& in) {
   if (!is<Cast>(in[0].node())) return none;
   const Tensor below(in[0].graph(), in[0].node().inputs[0]);
+  if (widens(in[0].dtype(), below.dtype())) return none;
   return cast(apply(*node.op, std::span(&below, 1), node.attrs, node.site)[0], in[0].dtype(), node.site);
 }
 
@@ -122,12 +123,43 @@ Maybe simplify_permute(const Node& node, const Tensors& in) {
   if (!is<Permute>(in[0].node())) return none;
   std::vector<int64_t> both;
   for (const int64_t axis : axes) both.push_back(in[0].node().attrs.integers("axes")[axis]);
+  if (std::ranges::is_sorted(both)) return Tensor(in[0].graph(), in[0].node().inputs[0]);
   return permute(Tensor(in[0].graph(), in[0].node().inputs[0]), both, node.site);
 }
 
 Maybe simplify_slice(const Node& node, const Tensors& in) {
   if (const Maybe same = same_shape_view(node, in)) return same;
   return converted_later(node, in);
+}
+
+// Converted parts are put together as they are, and converted then.
+Maybe converted_together(const Node& node, const Tensors& in) {
+  Tensors below;
+  for (const Tensor& part : in) {
+    if (!is<Cast>(part.node())) return none;
+    below.emplace_back(part.graph(), part.node().inputs[0]);
+    if (below.back().dtype() != below.front().dtype()) return none;
+  }
+  if (!widens(below.front().dtype(), in[0].dtype())) return none;
+  return cast(apply(*node.op, below, node.attrs, node.site)[0], in[0].dtype(), node.site);
+}
+
+// Parts of one value put together again.
+Maybe simplify_concat(const Node& node, const Tensors& in) {
+  if (const Maybe converted = converted_together(node, in)) return converted;
+  const auto axis = static_cast<size_t>(node.attrs.integer("axis"));
+  const Tensor first = in[0];
+  if (!is<Slice>(first.node())) return none;
+  const Tensor whole(first.graph(), first.node().inputs[0]);
+  if (whole.shape() != node.outputs[0].shape) return none;
+  int64_t end = 0;
+  for (const Tensor& part : in) {
+    if (!is<Slice>(part.node()) || Tensor(part.graph(), part.node().inputs[0]) != whole) return none;
+    const std::vector<int64_t>&step = part.node().attrs.integers("step"), &begin = part.node().attrs.integers("begin");
+    if (step[axis] != 1 || begin[axis] != end) return none;
+    end = part.node().attrs.integers("end")[axis];
+  }
+  return whole;
 }
 
 Maybe simplify_cast(const Node& node, const Tensors& in) {
@@ -151,6 +183,12 @@ Maybe simplify_mul(const Node&, const Tensors& in) {
 
 Maybe simplify_div(const Node&, const Tensors& in) { return is_splat(in[1], 1) ? Maybe(in[0]) : none; }
 
+// Products with nothing but zeros: of the state that a sequence begins with.
+Maybe simplify_matmul(const Node& node, const Tensors& in) {
+  if (!is_splat(in[0], 0) && !is_splat(in[1], 0)) return none;
+  return filled(in[0].graph(), 0, node.outputs[0], node.site);
+}
+
 Maybe simplify_neg(const Node&, const Tensors& in) {
   if (!is<Neg>(in[0].node())) return none;
   return Tensor(in[0].graph(), in[0].node().inputs[0]);
@@ -166,8 +204,9 @@ std::span<const Rule> rules() {
       {&op_def<Reshape>(), simplify_reshape}, {&op_def<Broadcast>(), simplify_broadcast},
       {&op_def<Permute>(), simplify_permute}, {&op_def<Cast>(), simplify_cast},
       {&op_def<Add>(), simplify_add},         {&op_def<Mul>(), simplify_mul},
-      {&op_def<Div>(), simplify_div},         {&op_def<Neg>(), simplify_neg},
-      {&op_def<Where>(), simplify_where},     {&op_def<Slice>(), simplify_slice},
+      {&op_def<Matmul>(), simplify_matmul},   {&op_def<Div>(), simplify_div},
+      {&op_def<Neg>(), simplify_neg},         {&op_def<Where>(), simplify_where},
+      {&op_def<Slice>(), simplify_slice},     {&op_def<Concat>(), simplify_concat},
       {&op_def<Pad>(), same_shape_view},
   };
   return table;

@@ -20,6 +20,9 @@ Function::Traced Function::trace(std::span<const Type> types) const {
   for (size_t i = 0; i < types.size(); ++i) inputs.push_back(input(*out.graph, text("argument", i), types[i]));
   out.results = trace_(pass, inputs);
   out.options.mixed_precision = use_bf16(options_.precision);
+  out.options.runs_whole = [](const OpDef& op, std::span<const Type> in) {
+    return default_backend().runs_whole(op, in);
+  };
   out.touched = pass.touched();
   for (const Pass::Touched& touched : out.touched)
     if (touched.after) {

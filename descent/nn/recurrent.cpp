@@ -4,6 +4,7 @@
 #include "descent/ops/concat.h"
 #include "descent/ops/matmul.h"
 #include "descent/ops/mul.h"
+#include "descent/ops/permute.h"
 #include "descent/ops/sigmoid.h"
 #include "descent/ops/split.h"
 #include "descent/ops/sub.h"
@@ -39,15 +40,17 @@ Tensor Recurrent::forward(Pass& pass, Tensor x) {
   check(pass, x.type());
   const int64_t sequences = x.shape()[0], places = x.shape()[1];
   if (!inputs_) inputs_ = std::make_shared<Linear>(gates_ * hidden_, LinearOptions{}, at_);
-  const Tensors added = split(trace_layer(pass, "inputs", *inputs_, x), 1, places, at_);
+  // Place after place, so that what belongs to one lies together, and what belongs to all is one matrix.
+  const Tensor rows = reshape(permute(x, {1, 0, 2}, at_), {places * sequences, x.shape()[2]}, at_);
+  const Tensors added = split(trace_layer(pass, "inputs", *inputs_, rows), 0, places, at_);
   if (parameters_.empty()) make(pass);
   const Tensor zeros = broadcast(constant_like(x, 0, at_), Shape{sequences, hidden_}, at_);
   Tensors states(states_kept(), zeros), shown;
   for (const Tensor& place : added) {
-    states = step(pass, reshape(place, {sequences, gates_ * hidden_}, at_), states);
-    shown.push_back(reshape(states.front(), {sequences, 1, hidden_}, at_));
+    states = step(pass, place, states);
+    shown.push_back(states.front());
   }
-  return concat(shown, 1, at_);
+  return permute(reshape(concat(shown, 0, at_), {places, sequences, hidden_}, at_), {1, 0, 2}, at_);
 }
 
 void GRU::make(Pass& pass) {

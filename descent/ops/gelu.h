@@ -1,12 +1,6 @@
 #pragma once
 
-#include <numbers>
-
-#include "descent/ops/add.h"
-#include "descent/ops/composite.h"
-#include "descent/ops/erf.h"
-#include "descent/ops/mul.h"
-#include "descent/ops/tanh.h"
+#include "descent/ops/gelu_slope.h"
 
 namespace descent {
 
@@ -18,8 +12,8 @@ struct Gelu {
       "x^3))): {approximate: 0 or 1}";
   static constexpr OpClass op_class = OpClass::composite;
   static constexpr int arity = 1;
-  static constexpr double root_half = 1 / std::numbers::sqrt2, cubic = 0.044715;
-  static constexpr double root_two_over_pi = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  static constexpr double root_half = GeluSlope::root_half, cubic = GeluSlope::cubic;
+  static constexpr double root_two_over_pi = GeluSlope::root_two_over_pi;
 
   static std::vector<Type> infer(const InferArgs& args) {
     args.attrs.integer("approximate");
@@ -37,6 +31,10 @@ struct Gelu {
                             ? tanh(root_two_over_pi * (x + cubic * (x * (x * x))), args.at)
                             : erf(root_half * x, args.at);
     return {(0.5 * x) * (1 + bell)};
+  }
+
+  static Tensors vjp(const VjpArgs& args) {
+    return {mul(args.cotangents[0], gelu_slope(args.inputs[0], args.attrs.integer("approximate") != 0, args.at))};
   }
 
   static Samples samples() {

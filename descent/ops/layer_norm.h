@@ -2,6 +2,7 @@
 
 #include "descent/ops/composite.h"
 #include "descent/ops/div.h"
+#include "descent/ops/kept.h"
 #include "descent/ops/mean.h"
 #include "descent/ops/sqrt.h"
 #include "descent/ops/square.h"
@@ -53,11 +54,12 @@ struct LayerNorm {
     return {row.normal * args.inputs[1] + args.inputs[2]};
   }
 
-  // Keeps x and, of each row, its mean and scale. With n = (x - mean) * scale and h = g * gain,
+  // Keeps n and, of each row, its scale. With n = (x - mean) * scale and h = g * gain,
   // dx = scale * (h - mean(h) - n * mean(h * n)): the derived one's six terms in three.
   static Tensors vjp(const VjpArgs& args) {
     const Tensor g = args.cotangents[0], h = g * args.inputs[1];
-    const auto [normal, scale] = normalised(args);
+    const auto [made, scale] = normalised(args);
+    const Tensor normal = kept(made, args.at);
     const Tensor centre = mean(h, {-1}, true, args.at), slope = mean(h * normal, {-1}, true, args.at);
     return {scale * (h - centre - normal * slope), sum_to_features(g * normal, args.at), sum_to_features(g, args.at)};
   }

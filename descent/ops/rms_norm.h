@@ -26,9 +26,10 @@ struct RmsNorm {
 
   static Tensors expand(const ExpandArgs& args) { return {(args.inputs[0] * scale(args)) * args.inputs[1]}; }
 
-  // As for layer_norm, without the mean: keeps x and one number a row.
+  // As for layer_norm, without the mean.
   static Tensors vjp(const VjpArgs& args) {
-    const Tensor g = args.cotangents[0], h = g * args.inputs[1], by = scale(args), normal = args.inputs[0] * by;
+    const Tensor g = args.cotangents[0], h = g * args.inputs[1], by = scale(args);
+    const Tensor normal = kept(args.inputs[0] * by, args.at);
     const Tensor slope = mean(h * normal, {-1}, true, args.at);
     return {by * (h - normal * slope), sum_to_features(g * normal, args.at)};
   }

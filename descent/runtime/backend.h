@@ -38,6 +38,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
   virtual bool fast_bf16() const = 0;  // bf16 matrix products at least as fast as f32 ones, in hardware
+  // Whether a composite op on inputs of these types is better left to this backend than expanded.
+  virtual bool runs_whole(const OpDef&, std::span<const Type>) const { return false; }
   virtual std::string describe() const = 0;  // the processor, its vector and matrix units, threads
 
   // Floating-point operations a second of what multiplies matrices of this type (f32 or bf16), from registers alone and

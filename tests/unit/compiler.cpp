@@ -22,6 +22,16 @@ size_t count_calls(const Program& program) {
       program.steps, [](const Step& step) { return std::holds_alternative<CallStep>(step.work); }));
 }
 
+// Loads of the first input in its own order.
+size_t count_reads_of_whole(const Program& program) {
+  size_t count = 0;
+  for (const Step& step : program.steps)
+    for (const View& view : reads_of(step))
+      count += view.buffer == program.inputs[0] && view.dense() &&
+               view.elements() == program.buffers[view.buffer].type.shape.elements();
+  return count;
+}
+
 Program compiled(const Graph&, std::initializer_list<Tensor> results, CompileOptions options = {}) {
   std::vector<Value> values;
   for (const Tensor& result : results) values.push_back(result.value());
@@ -353,6 +363,55 @@ TEST(Views, APrefixIsNotTheWhole) {
   Graph graph;
   const Tensor x = cast(input(graph, "x", {DType::bf16, {6, 4}}), DType::f32), first = slice_axis(x, 0, 0, 1);
   EXPECT_NO_THROW(compiled(graph, {sum(x - first, {0}), reshape(first, {4}) + 1.0}));
+}
+
+// --- sequences ---
+
+// A state that a weight changes three times, all states, and the weight's gradient.
+struct Sequence {
+  Graph graph;
+  std::vector<Value> results;
+
+  Sequence() {
+    const Tensor x = input(graph, "x", {DType::f32, {30, 20}}), w = input(graph, "w", {DType::f32, {20, 20}});
+    Tensor state = x;
+    Tensors shown;
+    for (int i = 0; i < 4; ++i) shown.push_back(state = tanh(matmul(state, w)));
+    const Tensor all = concat(shown, 0), loss = mean(all * all);
+    results = {all.value(), gradients(loss, std::span(&w, 1))[0].value()};
+  }
+};
+
+TEST(Sequences, AWeightsGradientOverStepsIsOneProduct) {
+  const Sequence sequence;
+  const auto products = [&](bool fuse) {
+    CompileOptions options;
+    options.fuse = fuse;
+    const Program program = compile_graph(sequence.graph, sequence.results, options).program;
+    return std::ranges::count_if(program.steps, [](const Step& step) {
+      const auto* call = std::get_if<CallStep>(&step.work);
+      return call != nullptr && call->what.ends_with("matmul");
+    });
+  };
+  EXPECT_EQ(products(false), 4 + 3 + 4);
+  EXPECT_EQ(products(true), 4 + 3 + 1);
+}
+
+TEST(Sequences, PartsAreComputedInTheirPlaces) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {6, 8}}), y = input(graph, "y", {DType::f32, {6, 3}});
+  const Tensor parts = concat({x * 2.0, y + 1.0, y}, 1);
+  const Program program = compiled(graph, {sum(parts, {0}), exp(parts)});
+  EXPECT_EQ(std::ranges::count(program.buffers, BufferRole::temporary, &Buffer::role), 1) << to_text(program);
+}
+
+TEST(Simplify, PartsOfOneValueTogetherAreTheValue) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {6, 9}});
+  const Tensors parts = split(x, 1, 3);
+  const Tensor same = concat(parts, 1), other = concat({parts[1], parts[0], parts[2]}, 1);
+  EXPECT_EQ(count_reads_of_whole(compiled(graph, {exp(same)})), 1u);
+  EXPECT_EQ(count_reads_of_whole(compiled(graph, {exp(other)})), 0u);
 }
 
 }  // namespace

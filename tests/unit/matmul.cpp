@@ -77,16 +77,56 @@ TEST(Matmul, EveryShapeOrderTypeAndEpilogue) {
         }
 }
 
+// Too many operands for the second cache: in parts along k, and in halves.
+TEST(Matmul, LargeOnes) {
+  const Case cases[] = {{40, 1700, 900, true, false, DType::bf16, DType::f32, false, false},
+                        {33, 1700, 830, false, true, DType::bf16, DType::bf16, true, true},
+                        {700, 40, 1100, true, true, DType::bf16, DType::f32, false, false},
+                        {33, 700, 1300, false, false, DType::bf16, DType::f32, true, false},
+                        {100, 130, 1029, true, false, DType::bf16, DType::f32, false, false}};
+  for (const Case& c : cases) EXPECT_LT(worst_error(c), 1.0) << to_text(c);
+}
+
+// The weights of a recurrent layer are multiplied with again and again, and packed once.
+TEST(Matmul, OneRightOperandForMany) {
+  Graph graph;
+  const Tensor a = input(graph, "a", {DType::bf16, {70, 64}}), w = input(graph, "w", {DType::bf16, {64, 64}});
+  std::map<std::string, Array> arrays{{"a", random_array(a.type(), 1)}, {"w", random_array(w.type(), 2)}};
+  std::vector<Value> results;
+  Tensor x = a;
+  for (int i = 0; i < 3; ++i) {
+    x = cast(matmul(x, w), DType::bf16);
+    results.push_back(x.value());
+  }
+  CompileOptions separate;
+  separate.fuse = false;
+  for (int run = 0; run < 2; ++run) {
+    const std::vector<Array> got = run_once(graph, results, arrays);
+    std::map<std::string, Array> given = arrays;
+    for (size_t i = 0; i < results.size(); ++i) {
+      Graph one;
+      const Value result = cast(matmul(input(one, "a", a.type()), input(one, "w", w.type())), DType::bf16).value();
+      given["a"] = run_once(one, std::span(&result, 1), given, separate)[0];
+      EXPECT_EQ(got[i].to_doubles(), given["a"].to_doubles()) << "product " << i;
+    }
+    arrays["w"] = random_array(w.type(), 3);
+  }
+}
+
 TEST(Matmul, TheSameForEveryNumberOfThreads) {
   const int before = thread_count();
   Graph graph;
   const Tensor a = input(graph, "a", {DType::f32, {70, 300}}), b = input(graph, "b", {DType::f32, {300, 190}});
-  const Value result = matmul(a, b).value();
-  const std::map<std::string, Array> arrays{{"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}};
-  std::vector<double> first;
+  const Tensor deep = input(graph, "deep", {DType::bf16, {150, 2000}});
+  const std::vector<Value> results{matmul(a, b).value(),
+                                   apply<Matmul>({deep, transpose(deep)}, {{"to", DType::f32}}, {}).value()};
+  const std::map<std::string, Array> arrays{
+      {"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}, {"deep", random_array(deep.type(), 3)}};
+  std::vector<std::vector<double>> first;
   for (const int threads : {1, 2, 3, 4}) {
     set_thread_count(threads);
-    const std::vector<double> got = run_once(graph, std::span(&result, 1), arrays)[0].to_doubles();
+    std::vector<std::vector<double>> got;
+    for (const Array& each : run_once(graph, results, arrays)) got.push_back(each.to_doubles());
     if (threads == 1) first = got;
     EXPECT_EQ(first, got) << threads << " threads";
   }

@@ -4,17 +4,23 @@
 
 #include "descent/backend/cpu/tile_machine.h"
 #include "descent/compile/compile.h"
+#include "descent/grad/gradient.h"
 #include "descent/ops/add.h"
 #include "descent/ops/batch_norm.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/div.h"
 #include "descent/ops/exp.h"
 #include "descent/ops/input.h"
+#include "descent/ops/layer_norm.h"
 #include "descent/ops/log.h"
 #include "descent/ops/mul.h"
 #include "descent/ops/relu.h"
+#include "descent/ops/sigmoid.h"
+#include "descent/ops/softmax.h"
+#include "descent/ops/split.h"
 #include "descent/ops/sqrt.h"
 #include "descent/ops/sub.h"
+#include "descent/ops/tanh.h"
 
 namespace {
 
@@ -56,6 +62,22 @@ TEST_F(NativeLoops, RunBatchNormAndItsSums) {
   const Tensor gain = input(graph_, "gain", {DType::f32, {48}}), bias = input(graph_, "bias", {DType::f32, {48}});
   const Tensor y = relu(batch_norm(cast(x, DType::f32), gain, bias)[0]);
   EXPECT_TRUE(all_native(graph_, {cast(y, DType::bf16).value()}));
+}
+
+TEST_F(NativeLoops, RunNormsAndTheirGradients) {
+  const Tensor x = input(graph_, "x", {DType::f32, {40, 100}}), y = input(graph_, "y", {DType::f32, {40, 100}});
+  const Tensor gain = input(graph_, "gain", {DType::f32, {100}}), bias = input(graph_, "bias", {DType::f32, {100}});
+  const Tensor sum = x + y, normal = layer_norm(sum, gain, bias);
+  EXPECT_TRUE(all_native(graph_, {sum.value(), cast(normal, DType::bf16).value()}));
+  const Tensor back = gradients(std::span(&normal, 1), std::span(&y, 1), std::span(&x, 1))[0];
+  EXPECT_TRUE(all_native(graph_, {(back + y).value()}));
+  EXPECT_TRUE(all_native(graph_, {softmax(x).value()}));
+}
+
+TEST_F(NativeLoops, RunPartsOfRows) {
+  const Tensor sums = input(graph_, "sums", {DType::f32, {30, 96}}), bias = input(graph_, "bias", {DType::f32, {48}});
+  const Tensors gates = split(sums, 1, 2);
+  EXPECT_TRUE(all_native(graph_, {(sigmoid(gates[0]) * tanh(gates[1] + bias)).value()}));
 }
 
 TEST_F(NativeLoops, LeaveWhatTheyLackToTheTileMachine) {

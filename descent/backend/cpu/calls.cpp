@@ -20,6 +20,8 @@ constexpr Maker makers[] = {{"matmul", make_matmul},
                             {"take_taps", make_pool},
                             {"sum_pool", make_pool},
                             {"sum_pool_gradient", make_pool},
+                            {"fused_attention", make_attention},
+                            {"fused_attention_gradient", make_attention},
                             {"gather", make_gather},
                             {"scatter_add", make_scatter_add}};
 

@@ -12,6 +12,9 @@ class Call {
  public:
   virtual ~Call() = default;
   virtual void run(std::byte* const* addresses) = 0;  // addresses[buffer id]
+  // Takes what an earlier call of the same program packs of its right operand, which both read as it is; false if they
+  // pack it differently.
+  virtual bool takes_panels_of(Call&) { return false; }
   virtual std::string kernel() const = 0;             // which implementation runs: for logs, profiles and tests
 };
 
@@ -27,6 +30,7 @@ inline std::byte* address_of(const View& view, std::byte* const* addresses) {
 std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program);  // matmul, fused_matmul
 std::unique_ptr<Call> make_conv(const CallStep& step, const Program& program);    // conv and its two gradients
 std::unique_ptr<Call> make_pool(const CallStep& step, const Program& program);    // max_pool, sum_pool, their gradients, take_taps
+std::unique_ptr<Call> make_attention(const CallStep& step, const Program& program);  // fused_attention and its gradient
 std::unique_ptr<Call> make_gather(const CallStep& step, const Program& program);
 std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program& program);
 

@@ -1,6 +1,8 @@
 // The CPU as a backend: loop steps go to the tile machine, calls to their kernels.
+#include <algorithm>
 #include <chrono>
 
+#include "descent/backend/cpu/attention.h"
 #include "descent/backend/cpu/calls.h"
 #include "descent/backend/cpu/gemm.h"
 #include "descent/backend/cpu/processor.h"
@@ -29,10 +31,9 @@ class CpuExecutable : public Executable {
     for (BufferId id = 0; id < program.buffers.size(); ++id)
       if (program.buffers[id].role == BufferRole::temporary) addresses_[id] = arena_.get() + program.buffers[id].offset;
       else external_.push_back(id);
-    for (const Step& step : program.steps) {
-      work_.push_back(prepare(step, program));
-      times_.push_back({step.label, work_.back().kernel()});
-    }
+    for (const Step& step : program.steps) work_.push_back(prepare(step, program));
+    share_panels(program);
+    for (size_t i = 0; i < work_.size(); ++i) times_.push_back({program.steps[i].label, work_[i].kernel()});
   }
 
   void run(std::span<std::byte* const> addresses) override {
@@ -48,6 +49,28 @@ class CpuExecutable : public Executable {
   static Work prepare(const Step& step, const Program& program) {
     if (const auto* loop = std::get_if<LoopStep>(&step.work)) return {std::make_unique<TileLaunch>(*loop, program, thread_count()), nullptr};
     return {nullptr, make_call(std::get<CallStep>(step.work), program)};
+  }
+
+  // A product whose right operand an earlier one has packed, and nothing has written since, need not pack it again.
+  void share_panels(const Program& program) {
+    std::vector<std::pair<View, Call*>> packed;
+    for (size_t i = 0; i < program.steps.size(); ++i) {
+      const auto* step = std::get_if<CallStep>(&program.steps[i].work);
+      if (step != nullptr && step->what.ends_with("matmul")) {
+        Call& call = *work_[i].call;
+        const auto known = std::ranges::find(packed, step->reads[1], &std::pair<View, Call*>::first);
+        if (known == packed.end() || !call.takes_panels_of(*known->second)) packed.emplace_back(step->reads[1], &call);
+      }
+      for (const View& written : writes_of(program.steps[i]))
+        std::erase_if(packed, [&](const auto& each) { return lies_in(program, each.first.buffer, written.buffer); });
+    }
+  }
+
+  // Whether what is written may be in the buffer, which may share its place.
+  static bool lies_in(const Program& program, BufferId buffer, BufferId written) {
+    const Buffer &a = program.buffers[buffer], &b = program.buffers[written];
+    if (a.role != b.role || a.role != BufferRole::temporary) return buffer == written;
+    return a.offset < b.offset + b.type.bytes() && b.offset < a.offset + a.type.bytes();
   }
 
   void run_profiled() {
@@ -72,6 +95,7 @@ class CpuBackend : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
   bool fast_bf16() const override { return processor().avx512_bf16 || processor().amx_bf16; }
+  bool runs_whole(const OpDef& op, std::span<const Type> inputs) const override { return runs_attention(op, inputs); }
   std::string describe() const override { return processor_text(); }
   double matrix_peak(DType dtype, double seconds) const override {
     const gemm::Kernels* kernels = gemm::best_kernels(dtype == DType::bf16);

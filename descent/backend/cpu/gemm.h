@@ -19,6 +19,13 @@ struct Matrix {
   int64_t row_stride = 0, column_stride = 0;  // one of them is 1
 };
 
+// Memory that will be packed next: rows of `bytes`, `pitch` bytes apart.
+struct Ahead {
+  const std::byte* data = nullptr;
+  int64_t rows = 0, bytes = 0, pitch = 0;
+  int64_t lines() const { return rows * ((bytes + 63) / 64); }
+};
+
 struct Problem {
   int64_t m = 0, n = 0, k = 0;
   bool bf16 = false;      // A and B; else f32
@@ -28,11 +35,20 @@ struct Problem {
   bool c_bf16 = false;    // else f32
   const float* bias = nullptr;  // n, or none
   bool relu = false;
+
+  // Products in parts along k, by kernels that `go_on`: the sums so far, as C lies in whole tiles and panels, are begun
+  // with; and if C is `roomy`, it has room for whole tiles and panels, all of which are written.
+  const float* before = nullptr;
+  int64_t before_pitch = 0;
+  bool roomy = false;
+
+  Ahead ahead[2];  // brought into the second cache meanwhile, by the same kernels
 };
 
 // What one instruction set offers. C is made of tiles of rows times panels of columns.
 struct Kernels {
   const char* name;
+  bool go_on;                                        // takes sums that another product has begun
   int64_t (*panel)(const Problem&);                  // columns of a panel of B
   int64_t (*tiles)(const Problem&);                  // tiles of rows
   int64_t (*tile_row)(const Problem&, int64_t tile);  // the first row of a tile; of tile number tiles(): m

@@ -10,19 +10,18 @@
 #include <immintrin.h>
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16"))), apply_to = function)
+#pragma clang attribute push(                                                                          \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw"))), \
+    apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16,prfchw")
 #endif
 
-#include "descent/backend/cpu/avx512_units.h"
+#include "descent/backend/cpu/amx_blocks.h"
 
 namespace descent::cpu::gemm {
 namespace {
-
-constexpr int64_t block = 256;         // units in a block
-constexpr int64_t depth = 32;          // elements along k in a block
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -34,36 +33,6 @@ int64_t row_tiles(const Problem& p) { return ceil_div(p.m, 32); }           // p
 int64_t tile_row(const Problem& p, int64_t tile) { return min(32 * tile, p.m); }
 
 // --- copies ---
-
-// Elements of a matrix as 16 lines x 32 elements along k: element (line x, k) lies at data + x * xs + k * ks.
-struct Source {
-  const uint16_t* data;
-  int64_t xs, ks;  // one of them is 1
-  int64_t lines, k;  // how many there are; beyond them is zero
-};
-
-template <bool unit_by_unit>
-void copy_block(const Source& from, int64_t x, int64_t k, uint32_t* to) {
-  __m512i r[16];
-  const bool line_by_line = from.ks == 1;
-  if (line_by_line) {
-    const int64_t left = from.k - k;
-    const __mmask32 kept = left >= 32 ? 0xffffffffu : (uint32_t{1} << left) - 1;
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < 16; ++i)
-      r[i] = x + i < from.lines ? _mm512_maskz_loadu_epi16(kept, from.data + (x + i) * from.xs + k) : _mm512_setzero_si512();
-  } else {
-    const __mmask16 lines = first_lanes(from.lines - x);
-#pragma GCC unroll 16
-    for (int64_t u = 0; u < 16; ++u) {
-      const int64_t at = k + 2 * u;
-      r[u] = at < from.k ? interleave_rows(from.data + at * from.ks + x, at + 1 < from.k ? from.ks : 0, lines) : _mm512_setzero_si512();
-    }
-  }
-  if (line_by_line == unit_by_unit) transpose_units(r);
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * 16, r[i]);
-}
 
 Source lines_of_a(const Problem& p) {
   return {reinterpret_cast<const uint16_t*>(p.a.data), p.a.row_stride, p.a.column_stride, p.m, p.k};
@@ -89,14 +58,6 @@ void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
 }
 
 // --- the product ---
-
-struct TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-// Not a local: GCC 12's intrinsic tells the compiler of its first bytes only.
-alignas(64) constexpr TileConfig tile_config;
 
 // A packed panel; the extra block keeps panels from starting in the same cache set.
 int64_t panel_units(const Problem& p) { return (panel_blocks(p) * blocks(p) + 1) * block; }
@@ -134,41 +95,72 @@ struct Unfinished {
   int64_t next = 0, rows = 0;  // of the tile: the first that is not done, and how many there are
 };
 
-// The intrinsics take a register's number as a literal.
-template <int sum>
-void store_tile(float* to, int64_t stride) {
-  if constexpr (sum == 0) _tile_stored(0, to, stride);
-  if constexpr (sum == 1) _tile_stored(1, to, stride);
-  if constexpr (sum == 2) _tile_stored(2, to, stride);
-  if constexpr (sum == 3) _tile_stored(3, to, stride);
-}
-template <int sum>
-void clear_tile() {
-  if constexpr (sum == 0) _tile_zero(0);
-  if constexpr (sum == 1) _tile_zero(1);
-  if constexpr (sum == 2) _tile_zero(2);
-  if constexpr (sum == 3) _tile_zero(3);
-}
+// Fetches memory line by line, some at a time.
+class Fetching {
+ public:
+  Fetching(const Ahead (&ahead)[2], int64_t occasions)
+      : ahead_(ahead), each_(ceil_div(ahead[0].lines() + ahead[1].lines(), occasions)) {
+    start();
+  }
+
+  void some() {
+    for (int64_t i = 0; i < each_ && which_ < 2; ++i) {
+      __builtin_prefetch(at_, 0, 2);
+      at_ += 64;
+      if (at_ < row_end_) continue;
+      if (++row_ < ahead_[which_].rows) {
+        set_row();
+      } else {
+        ++which_;
+        start();
+      }
+    }
+  }
+
+ private:
+  void start() {
+    row_ = 0;
+    while (which_ < 2 && ahead_[which_].lines() == 0) ++which_;
+    if (which_ < 2) set_row();
+  }
+  void set_row() {
+    at_ = ahead_[which_].data + row_ * ahead_[which_].pitch;
+    row_end_ = at_ + ahead_[which_].bytes;
+  }
+
+  const Ahead (&ahead_)[2];
+  int64_t each_, row_ = 0;
+  int which_ = 0;
+  const std::byte *at_ = nullptr, *row_end_ = nullptr;
+};
 
 // Row tile after row tile times a panel. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
 // are A's, 6 and 7 are B's.
 template <int rows, int columns>
 class Multiplier {
  public:
-  Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch)
-      : p_(p), a_(reinterpret_cast<const uint32_t*>(shared)), sums_(reinterpret_cast<float*>(scratch)) {}
+  Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t products)
+      : p_(p),
+        fetching_(p.ahead, products * blocks(p)),
+        a_(reinterpret_cast<const uint32_t*>(shared)),
+        sums_(reinterpret_cast<float*>(scratch)) {}
 
   // The tile whose rows begin at `row`, times a panel.
   void multiply(int64_t row, const uint32_t* panel, int64_t column) {
     const uint32_t *a = a_ + row / 32 * tile_units(p_), *b = panel;
     const int64_t count = blocks(p_), rows_each = ceil_div(ready_.rows - ready_.next, count);
+    if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
+    aim(row, column, count);
     products<true>(a, b);
     finish_some(rows_each);
+    fetching_.some();
     for (int64_t i = 1; i < count; ++i) {
       a += 2 * block;
       b += columns * block;
       products<false>(a, b);
       finish_some(rows_each);
+      fetch_some();
+      fetching_.some();
     }
     ready_ = stored_;
     stored_ = {};
@@ -198,7 +190,10 @@ class Multiplier {
   void begin() {
     if constexpr (first) {
       store<sum>();
-      clear_tile<sum>();
+      if (before_ == nullptr)
+        clear_tile<sum>();
+      else
+        load_tile<sum>(before_ + sum / 2 * 16 * p_.before_pitch + sum % 2 * 16, p_.before_pitch * 4);
     }
   }
 
@@ -227,7 +222,7 @@ class Multiplier {
 
   // Decides where the sums of the tile in the registers go.
   void leave(int64_t row, int64_t column) {
-    const bool whole = row + 16 * rows <= p_.m && column + 16 * columns <= p_.n;
+    const bool whole = p_.roomy || (row + 16 * rows <= p_.m && column + 16 * columns <= p_.n);
     if (whole && !p_.c_bf16 && !p_.bias && !p_.relu) {
       unstored_ = {reinterpret_cast<float*>(p_.c) + row * p_.ldc + column, 16 * p_.ldc, 16, p_.ldc * 4};
       return;
@@ -236,6 +231,23 @@ class Multiplier {
     unstored_ = {sums, 2 * block, block, 64};
     stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row)};
   }
+
+  // The lines of C that this tile will be stored to are on their way while it is multiplied.
+  void aim(int64_t row, int64_t column, int64_t count) {
+    target_ = p_.c + (row * p_.ldc + column) * element();
+    target_rows_ = min(16 * rows, p_.m - row);
+    targets_each_ = ceil_div(target_rows_, count);
+    fetch_some();
+  }
+  void fetch_some() {
+    const int64_t some = min(targets_each_, target_rows_), line = p_.ldc * element();
+    for (int64_t i = 0; i < some; ++i, target_ += line) {
+      __builtin_prefetch(target_, 1);
+      if (columns > 1 && !p_.c_bf16) __builtin_prefetch(target_ + 64, 1);
+    }
+    target_rows_ -= some;
+  }
+  int64_t element() const { return p_.c_bf16 ? 2 : 4; }
 
   void finish_some(int64_t count) {
     const int64_t end = min(ready_.next + count, ready_.rows);
@@ -275,8 +287,12 @@ class Multiplier {
   }
 
   const Problem& p_;
+  Fetching fetching_;
   const uint32_t* a_;
   float* sums_;
+  const float* before_ = nullptr;  // the sums that this tile begins with
+  std::byte* target_ = nullptr;    // the next row of C to fetch
+  int64_t target_rows_ = 0, targets_each_ = 0;
   Unstored unstored_;
   Unfinished stored_, ready_;  // stored_: will be in memory when unstored_ is; ready_: is there
 };
@@ -284,7 +300,7 @@ class Multiplier {
 template <int rows, int columns>
 void multiply_panels(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                      int64_t tile_end, int64_t panel, int64_t count) {
-  Multiplier<rows, columns> multiplier(p, shared, scratch);
+  Multiplier<rows, columns> multiplier(p, shared, scratch, count * (tile_end - tile_begin));
   for (int64_t i = 0; i < count; ++i, panels += panel_bytes(p))
     for (int64_t t = tile_begin; t < tile_end; ++t) multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels), (panel + i) * 16 * columns);
   multiplier.end();
@@ -323,8 +339,8 @@ double exercise(int64_t rounds) {
 namespace descent::cpu::gemm {
 
 const Kernels* amx_bf16() {
-  static constexpr Kernels table{"gemm amx bf16", panel_columns, row_tiles,     tile_row, shared_bytes, share_a,
-                                 panel_bytes,     pack,          scratch_bytes, multiply, exercise};
+  static constexpr Kernels table{"gemm amx bf16", true,        panel_columns, row_tiles,     tile_row, shared_bytes,
+                                 share_a,         panel_bytes, pack,          scratch_bytes, multiply, exercise};
   return processor().amx_bf16 && processor().avx512 ? &table : nullptr;
 }
 

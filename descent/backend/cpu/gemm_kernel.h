@@ -235,8 +235,9 @@ struct Gemm {
   }
 
   static constexpr Kernels table(const char* name) {
-    return {name, [](const Problem& p) { return panel_for(p.n); }, tiles, tile_row, shared_bytes, share_a, panel_bytes, pack,
-            [](const Problem&) { return size_t{0}; }, multiply, exercise};
+    return {
+        name,        false, [](const Problem& p) { return panel_for(p.n); }, tiles,    tile_row, shared_bytes, share_a,
+        panel_bytes, pack,  [](const Problem&) { return size_t{0}; },        multiply, exercise};
   }
 };
 

@@ -47,6 +47,16 @@ gemm::Matrix last_two(const View& view) {
   return out;
 }
 
+// The address of the matrix number `index` of a batch.
+std::byte* matrix_at(const View& view, std::byte* const* addresses, int64_t index) {
+  int64_t offset = 0;
+  for (size_t axis = view.sizes.size() - 2; axis-- > 0;) {
+    offset += index % view.sizes[axis] * view.strides[axis];
+    index /= view.sizes[axis];
+  }
+  return address_of(view, addresses) + offset * static_cast<int64_t>(size_of(view.dtype));
+}
+
 // How much of a product one thread has in hand at a time.
 constexpr size_t group_bytes = 512 << 10;  // of packed panels: they stay in the second cache
 constexpr size_t chunk_bytes = 256 << 10;  // of the tiles of A that a group is multiplied with before the next ones
@@ -57,35 +67,20 @@ constexpr int64_t epilogue_rows = 32;       // of the product, before the epilog
 class GemmMatmul : public Call {
  public:
   GemmMatmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels)
-      : kernels_(kernels), a_(step.reads[0]), b_(step.reads[1]), c_(step.writes[0]) {
-    const size_t rank = a_.sizes.size();
-    problem_.m = a_.sizes[rank - 2];
-    problem_.k = a_.sizes[rank - 1];
-    problem_.n = b_.sizes[rank - 1];
-    problem_.bf16 = a_.dtype == DType::bf16;
-    problem_.a = last_two(a_);
-    problem_.b = last_two(b_);
-    problem_.ldc = problem_.n;
-    problem_.c_bf16 = c_.dtype == DType::bf16;
-    problem_.relu = step.what == "fused_matmul" && step.attrs.string("activation") == "relu";
-    if (step.reads.size() == 3) bias_ = &(bias_view_ = step.reads[2]);
+      : kernels_(kernels), operands_(step), problem_(operands_.problem()), batch_(operands_.batch()) {
     if (step.epilogue) epilogue_.emplace(*step.epilogue, program);
     buffers_ = program.buffers.size();
-    for (size_t axis = 0; axis + 2 < rank; ++axis) batch_ *= a_.sizes[axis];
-    plan(thread_count());
+    plan(useful_threads(problem_, batch_));
   }
 
   void run(std::byte* const* addresses) override {
-    const float* bias = bias_ ? reinterpret_cast<const float*>(address_of(*bias_, addresses)) : nullptr;
-    run_together(threads_, [&](Share share) { run_part(addresses, bias, share); });
+    run_together(threads_, [&](Share share) { run_part(addresses, share); });
   }
   std::string kernel() const override { return text(kernels_.name, epilogue_ ? " with epilogue" : ""); }
 
  private:
   void plan(int threads) {
-    const double work = 2.0 * static_cast<double>(problem_.m * problem_.n) * static_cast<double>(problem_.k) * static_cast<double>(batch_);
-    constexpr double worth_a_thread = 1e5;  // below ~1 us of work a second thread costs more than it brings
-    threads_ = static_cast<int>(std::clamp(work / worth_a_thread, 1.0, static_cast<double>(threads)));
+    threads_ = threads;
     whole_ = batch_ > 1;
     panels_ = (problem_.n + kernels_.panel(problem_) - 1) / kernels_.panel(problem_);
     tiles_ = kernels_.tiles(problem_);
@@ -106,7 +101,7 @@ class GemmMatmul : public Call {
     const int64_t each = by_panels_ && !whole_ ? (panels_ + threads_ - 1) / threads_ : panels_;
     group_ = std::clamp<int64_t>(static_cast<int64_t>(group_bytes / kernels_.panel_bytes(problem_)), 1, each);
     const int64_t tile_rows = kernels_.tile_row(problem_, 1);
-    const auto tile_bytes = static_cast<size_t>(tile_rows * problem_.k) * size_of(a_.dtype);
+    const auto tile_bytes = static_cast<size_t>(tile_rows * problem_.k) * (problem_.bf16 ? 2 : 4);
     chunk_ = epilogue_ ? (epilogue_rows + tile_rows - 1) / tile_rows
              : group_ == 1 ? tiles_
                            : std::max<int64_t>(1, static_cast<int64_t>(chunk_bytes / tile_bytes));
@@ -123,25 +118,6 @@ class GemmMatmul : public Call {
   }
   int64_t rows_of(int64_t tile_begin, int64_t tile_end) const { return kernels_.tile_row(problem_, tile_end) - kernels_.tile_row(problem_, tile_begin); }
 
-  // The address of the matrix number `index` of a batch.
-  static std::byte* at(const View& view, std::byte* const* addresses, int64_t index) {
-    int64_t offset = 0;
-    for (size_t axis = view.sizes.size() - 2; axis-- > 0;) {
-      offset += index % view.sizes[axis] * view.strides[axis];
-      index /= view.sizes[axis];
-    }
-    return address_of(view, addresses) + offset * static_cast<int64_t>(size_of(view.dtype));
-  }
-
-  gemm::Problem problem_at(std::byte* const* addresses, const float* bias, int64_t index) const {
-    gemm::Problem p = problem_;
-    p.a.data = at(a_, addresses, index);
-    p.b.data = at(b_, addresses, index);
-    if (!epilogue_) p.c = at(c_, addresses, index);
-    p.bias = bias;
-    return p;
-  }
-
   // One thread's memory.
   struct Mine {
     std::byte *panels, *scratch, *piece;
@@ -152,19 +128,19 @@ class GemmMatmul : public Call {
     return {at + scratch_bytes_ + piece_bytes_ + table_bytes_, at, at + scratch_bytes_, reinterpret_cast<std::byte**>(at + scratch_bytes_ + piece_bytes_)};
   }
 
-  void run_part(std::byte* const* addresses, const float* bias, Share share) {
+  void run_part(std::byte* const* addresses, Share share) {
     const auto [part, parts] = share;
     const Mine own = mine(part);
     if (whole_) {
       std::byte* shared = memory_.get() + static_cast<size_t>(part) * shared_bytes_;
       for (int64_t i = batch_ * part / parts; i < batch_ * (part + 1) / parts; ++i) {
-        const gemm::Problem p = problem_at(addresses, bias, i);
+        const gemm::Problem p = operands_.bound(addresses, i);
         if (shared_bytes_ != 0) kernels_.share_a(p, shared, 0, 1);
         multiply(p, shared, own, {0, tiles_, 0, panels_});
       }
       return;
     }
-    const gemm::Problem p = problem_at(addresses, bias, 0);
+    const gemm::Problem p = operands_.bound(addresses, 0);
     if (shared_bytes_ != 0) {
       kernels_.share_a(p, memory_.get(), part, parts);
       team::barrier(share);
@@ -201,16 +177,15 @@ class GemmMatmul : public Call {
     p.ldc = piece_pitch();
     p.c = reinterpret_cast<std::byte*>(sums - row * p.ldc - first);
     kernels_.multiply(p, shared, own.panels, own.scratch, piece.tile_begin, piece.tile_end, piece.panel_begin, piece.panel_end - piece.panel_begin);
-    epilogue_->run({row * p.n + first, rows, width, p.n}, own.table, {c_.buffer, sums, p.ldc});
+    epilogue_->run({row * p.n + first, rows, width, p.n}, own.table, {operands_.result().buffer, sums, p.ldc});
   }
 
   const gemm::Kernels& kernels_;
-  View a_, b_, c_, bias_view_;
-  const View* bias_ = nullptr;
+  MatmulOperands operands_;
   gemm::Problem problem_;
   std::optional<TileSpans> epilogue_;
   size_t buffers_ = 0;  // of the program
-  int64_t batch_ = 1, panels_ = 1, tiles_ = 1;
+  int64_t batch_, panels_ = 1, tiles_ = 1;
   int64_t group_ = 1, chunk_ = 1;  // panels and tiles in hand
   int threads_ = 1;
   bool whole_ = false, by_panels_ = true;
@@ -245,10 +220,49 @@ class WithEpilogue : public Call {
 
 }  // namespace
 
+MatmulOperands::MatmulOperands(const CallStep& step)
+    : a_(step.reads[0]),
+      b_(step.reads[1]),
+      c_(step.writes[0]),
+      has_bias_(step.reads.size() == 3),
+      passing_(step.epilogue.has_value()) {
+  if (has_bias_) bias_ = step.reads[2];
+  const size_t rank = a_.sizes.size();
+  problem_.m = a_.sizes[rank - 2];
+  problem_.k = a_.sizes[rank - 1];
+  problem_.n = b_.sizes[rank - 1];
+  problem_.bf16 = a_.dtype == DType::bf16;
+  problem_.a = last_two(a_);
+  problem_.b = last_two(b_);
+  problem_.ldc = problem_.n;
+  problem_.c_bf16 = c_.dtype == DType::bf16;
+  problem_.relu = step.what == "fused_matmul" && step.attrs.string("activation") == "relu";
+  for (size_t axis = 0; axis + 2 < rank; ++axis) batch_ *= a_.sizes[axis];
+}
+
+gemm::Problem MatmulOperands::bound(std::byte* const* addresses, int64_t index) const {
+  gemm::Problem p = problem_;
+  p.a.data = matrix_at(a_, addresses, index);
+  p.b.data = matrix_at(b_, addresses, index);
+  if (!passing_) p.c = matrix_at(c_, addresses, index);
+  if (has_bias_) p.bias = reinterpret_cast<const float*>(address_of(bias_, addresses));
+  return p;
+}
+
+int useful_threads(const gemm::Problem& problem, int64_t batch) {
+  const double work =
+      2.0 * static_cast<double>(problem.m * problem.n) * static_cast<double>(problem.k) * static_cast<double>(batch);
+  constexpr double worth_a_thread = 1e5;
+  return static_cast<int>(std::clamp(work / worth_a_thread, 1.0, static_cast<double>(thread_count())));
+}
+
 std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program) {
   if (!is_multiplied_here(step.reads[0].dtype)) fail(text("matrix products on the CPU take f32 or bf16, not ", step.reads[0].dtype));
   if (is_empty(step)) return std::make_unique<EmptyMatmul>(step);
-  if (const gemm::Kernels* own = gemm::best_kernels(step.reads[0].dtype == DType::bf16)) return std::make_unique<GemmMatmul>(step, program, *own);
+  if (const gemm::Kernels* own = gemm::best_kernels(step.reads[0].dtype == DType::bf16)) {
+    if (own->go_on && step.reads[0].sizes.size() == 2) return make_blocked_matmul(step, program, *own);
+    return std::make_unique<GemmMatmul>(step, program, *own);
+  }
   std::unique_ptr<Call> product = make_onednn_matmul(step);
   if (!step.epilogue) return product;
   return std::make_unique<WithEpilogue>(std::move(product), step, program);

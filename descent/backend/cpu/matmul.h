@@ -1,10 +1,35 @@
-// The two ways a matrix product runs on the CPU.
+// The ways a matrix product runs on the CPU.
 #pragma once
 
 #include "descent/backend/cpu/calls.h"
+#include "descent/backend/cpu/gemm.h"
 
 namespace descent::cpu {
 
+// What a product reads and writes, the same for each of a batch.
+class MatmulOperands {
+ public:
+  explicit MatmulOperands(const CallStep& step);
+
+  const gemm::Problem& problem() const { return problem_; }  // without addresses
+  const View& result() const { return c_; }
+  int64_t batch() const { return batch_; }
+  bool has_bias() const { return has_bias_; }
+
+  // Number `index` of the batch. C has no address where the result is `passing`.
+  gemm::Problem bound(std::byte* const* addresses, int64_t index) const;
+
+ private:
+  View a_, b_, c_, bias_;
+  bool has_bias_, passing_;
+  gemm::Problem problem_;
+  int64_t batch_ = 1;
+};
+
+// Below about a microsecond of work a second thread costs more than it brings.
+int useful_threads(const gemm::Problem& problem, int64_t batch);
+
 std::unique_ptr<Call> make_onednn_matmul(const CallStep& step);
+std::unique_ptr<Call> make_blocked_matmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels);
 
 }  // namespace descent::cpu

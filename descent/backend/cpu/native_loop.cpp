@@ -11,19 +11,25 @@ namespace descent::cpu {
 
 namespace {
 
-// Element after element, row after row.
+// Element after element, row after row. Views of parts of rows (a gate's columns among all gates') have rows of their
+// own, `own_columns` long, which lie apart.
 class AlongWriter : public NativeWriter {
  public:
   AlongWriter(const TileBody& body, const BufferPlaces& places) : NativeWriter(body, places) {}
   using Code = void (*)(std::byte* const* addresses, int64_t flat, int64_t run, int64_t rows, int64_t pitch,
-                        int64_t passing_pitch);
+                        int64_t passing_pitch, int64_t own_row, int64_t own_column);
 
   // Null if that is not possible.
   Code write() {
-    if (!sort_nodes() || !column_.empty() || !find_streams()) return nullptr;
+    find_own_columns();
+    if (!sort_nodes() || !find_streams() || !has_room_for_own()) return nullptr;
     const int left = registers - scratch - most_alive();
     if (left < 0) return nullptr;
-    enter(4);
+    mov(ahead_, ptr[rsp + 8]);
+    mov(rax, ptr[rsp + 16]);
+    enter(6);
+    mov(own_row_, ahead_);
+    mov(own_column_, rax);
     mov(rows_, rcx);
     mov(pitch_, r8);
     sub(r9, r8);
@@ -36,13 +42,51 @@ class AlongWriter : public NativeWriter {
     finish();
     return getCode<Code>();
   }
+  int64_t own_columns() const { return own_columns_; }
 
  private:
   static constexpr int rows_ahead = 2;
 
+  static bool is_apart(const TileView& view) {
+    return view.axes == 2 && view.strides[1] == 1 && view.strides[0] > 0 && view.sizes[1] >= lane_group;
+  }
+  void find_own_columns() {
+    for (const TileNode& each : body_.nodes)
+      if (each.view >= 0 && own_columns_ == 0 && is_apart(body_.views[static_cast<size_t>(each.view)]))
+        own_columns_ = body_.views[static_cast<size_t>(each.view)].sizes[1];
+  }
+  bool has_view(int id) const override { return view(id).contiguous() || row_step(id) >= 0; }
+  bool repeats_row(int) const override { return false; }
+  int64_t row_step(int id) const override {
+    const bool own = is_apart(view(id)) || (node(id).kind == Kind::load && period_of(view(id)) > 0);
+    return own && own_columns_ > 0 && view(id).sizes[1] == own_columns_ ? view(id).strides[0] : -1;
+  }
+
+  // A piece of a product has no rows of its own.
+  bool has_room_for_own() const {
+    return own_columns_ == 0 ||
+           std::ranges::none_of(streams_, [&](const Stream& stream) { return places_.is_passing(stream.buffer); });
+  }
+
+  // Streams with rows of their own begin at own_row_ and own_column_.
+  void find_own_bases() {
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      if (streams_[i].step < 0) continue;
+      mov(whole_, streams_[i].step);
+      imul(whole_, own_row_);
+      add(whole_, own_column_);
+      imul(whole_, whole_, streams_[i].width);
+      mov(ahead_, streams_[i].byte);
+      add(whole_, ahead_);
+      add(whole_, ptr[addresses_ + static_cast<int>(streams_[i].buffer * sizeof(std::byte*))]);
+      set_base(i, whole_);
+    }
+  }
+
   void write_rows() {
     Xbyak::Label row, loop, tail, end;
     find_bases();
+    find_own_bases();
     set_mask();
     mov(row_, index_);
     L(row);
@@ -69,9 +113,14 @@ class AlongWriter : public NativeWriter {
     add(index_, pitch_);
     mov(row_, index_);
     for (size_t i = 0; i < streams_.size(); ++i) {
+      if (streams_[i].step >= 0) {
+        mov(whole_, (streams_[i].step - own_columns_) * streams_[i].width);
+        move_base(i, whole_);
+      }
       if (!places_.is_passing(streams_[i].buffer)) continue;
       mov(whole_, passing_);
-      lea(bases_[i], ptr[bases_[i] + whole_ * streams_[i].width]);
+      imul(whole_, whole_, streams_[i].width);
+      move_base(i, whole_);
     }
     dec(rows_);
     jnz(row, T_NEAR);
@@ -83,7 +132,9 @@ class AlongWriter : public NativeWriter {
 
   void write_steady_load(int id, const Xbyak::Zmm& to, bool) override { write_number(id, to); }
 
-  const Xbyak::Address rows_ = word(0), pitch_ = word(1), row_ = word(2), passing_ = word(3);
+  int64_t own_columns_ = 0;  // 0: there are no such views
+  const Xbyak::Address rows_ = word(0), pitch_ = word(1), row_ = word(2), passing_ = word(3), own_row_ = word(4),
+                       own_column_ = word(5);
 };
 
 // Sixteen columns after sixteen columns, each from top to bottom: what changes from column to column only stays in
@@ -232,10 +283,25 @@ class AlongLoop : public NativeLoop {
   bool ready() const { return code_ != nullptr; }
   bool takes_rows() const override { return true; }
   void run(std::byte* const* addresses, const Extent& extent, int64_t passing_pitch) const override {
-    code_(addresses, extent.flat, extent.run, extent.rows, extent.pitch, passing_pitch);
+    if (writer_.own_columns() > 0) return run_own(addresses, extent);
+    code_(addresses, extent.flat, extent.run, extent.rows, extent.pitch, passing_pitch, 0, 0);
   }
 
  private:
+  // The rest of an own row, whole rows, and the beginning of one.
+  void run_own(std::byte* const* addresses, const Extent& extent) const {
+    const int64_t columns = writer_.own_columns();
+    for (int64_t row = 0; row < extent.rows; ++row)
+      for (int64_t flat = extent.flat + row * extent.pitch, end = flat + extent.run; flat < end;) {
+        const int64_t column = flat % columns;
+        const bool whole = column == 0 && end - flat >= columns;
+        const int64_t rows = whole ? (end - flat) / columns : 1,
+                      run = whole ? columns : std::min(columns - column, end - flat);
+        code_(addresses, flat, run, rows, columns, 0, flat / columns, column);
+        flat += rows * run;
+      }
+  }
+
   AlongWriter writer_;  // owns the code
   AlongWriter::Code code_;
 };

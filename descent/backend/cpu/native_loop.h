@@ -40,6 +40,17 @@ class NativeColumns {
                    int64_t column) const = 0;
 };
 
+// A kernel with values for each row, whose rows are whole.
+class NativeRows {
+ public:
+  static std::unique_ptr<const NativeRows> make(const TileBody& body, const BufferPlaces& places, int64_t columns);
+  virtual ~NativeRows() = default;
+
+  // `kept` has room for kept_floats().
+  virtual void run(std::byte* const* addresses, int64_t row, int64_t rows, float* kept) const = 0;
+  virtual int64_t kept_floats() const = 0;
+};
+
 // Whether this processor has the instructions: AVX-512 with bf16 conversions.
 bool has_native_loops();
 

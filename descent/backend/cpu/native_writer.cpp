@@ -9,9 +9,6 @@ namespace descent::cpu {
 namespace {
 
 bool is_whole(DType dtype) { return dtype == DType::i32 || dtype == DType::u8 || dtype == DType::boolean; }
-bool is_stored(DType dtype) {
-  return is_whole(dtype) || dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::u32;
-}
 
 // --- What can be written ---
 
@@ -44,12 +41,19 @@ bool has_conversion(LaneType from, DType to) {
   return to == DType::u32;
 }
 
-bool has_load(const TileNode& node, const TileView& view) {
-  if (node.uniform) return view.dtype == DType::f32 && !view.empty();
-  return is_stored(view.dtype) && (view.contiguous() || period_of(view) > 0);
+}  // namespace
+
+bool NativeWriter::is_stored(DType dtype) {
+  return is_whole(dtype) || dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::u32;
 }
 
-}  // namespace
+bool NativeWriter::has_view(int id) const {
+  return view(id).contiguous() || (node(id).kind == Kind::load && repeats_row(id));
+}
+
+bool NativeWriter::has_code(int id) const {
+  return node(id).arith ? has_arithmetic(node(id)) : has_conversion(node(id).type, node(id).dtype);
+}
 
 int64_t period_of(const TileView& view) {
   return view.axes == 2 && view.strides[0] == 0 && view.strides[1] == 1 ? view.sizes[1] : 0;
@@ -86,7 +90,7 @@ NativeWriter::Rate NativeWriter::find_rate(int id) const {
   if (is_sink(id)) return Rate::element;
   if (node(id).uniform) return Rate::never;
   if (node(id).kind == Kind::spread) return Rate::column;
-  if (node(id).kind == Kind::load) return period_of(view(id)) > 0 ? Rate::column : Rate::element;
+  if (node(id).kind == Kind::load) return repeats_row(id) ? Rate::column : Rate::element;
   Rate most = Rate::never;
   for (const int arg : node(id).in)
     if (arg >= 0) most = std::max(most, rate(arg));
@@ -112,13 +116,14 @@ bool NativeWriter::sort_nodes() {
     switch (of.kind) {
       case Kind::constant: break;
       case Kind::load:
-        if (!has_load(of, view(id))) return false;
+        if (of.uniform ? view(id).dtype != DType::f32 || view(id).empty() : !is_stored(view(id).dtype) || !has_view(id))
+          return false;
         break;
       case Kind::store:
-        if (!is_stored(view(id).dtype) || !view(id).contiguous()) return false;
+        if (!is_stored(view(id).dtype) || !has_view(id)) return false;
         break;
       case Kind::compute:
-        if (!(of.arith ? has_arithmetic(of) : has_conversion(of.type, of.dtype))) return false;
+        if (!has_code(id)) return false;
         break;
       case Kind::spread:
         if (node(of.in[0]).level != Level::column || lane_type(of.dtype) != LaneType::real) return false;
@@ -131,10 +136,15 @@ bool NativeWriter::sort_nodes() {
     rates_[static_cast<size_t>(id)] = find_rate(id);
     (rate(id) == Rate::never ? never_ : rate(id) == Rate::column ? column_ : loop_).push_back(id);
   }
+  find_last_uses();
+  return true;
+}
+
+void NativeWriter::find_last_uses() {
+  std::ranges::fill(last_, -1);
   for (size_t at = 0; at < loop_.size(); ++at)
     for (const int arg : arguments(loop_[at]))
       if (arg >= 0) last_[static_cast<size_t>(arg)] = static_cast<int>(at);
-  return true;
 }
 
 int NativeWriter::most_alive() const {
@@ -161,57 +171,12 @@ int NativeWriter::count_ended(size_t at) const {
   return ended;
 }
 
-// --- Memory ---
-
-NativeWriter::Stream NativeWriter::stream_of(int id) const {
-  const auto width = static_cast<int64_t>(size_of(view(id).dtype));
-  return {view(id).buffer, view(id).offset * width, static_cast<int>(width)};
-}
-
-bool NativeWriter::find_streams() {
-  for (const int id : loop_)
-    if (node(id).view >= 0 && std::ranges::find(streams_, stream_of(id)) == streams_.end())
-      streams_.push_back(stream_of(id));
-  return streams_.size() <= std::size(bases_);
-}
-
-Xbyak::RegExp NativeWriter::at(int id, const Xbyak::Reg64& index) const {
-  const Stream stream = stream_of(id);
-  return bases_[std::ranges::find(streams_, stream) - streams_.begin()] + index * stream.width;
-}
-
-Xbyak::Address NativeWriter::slot(int id) const { return ptr[rsp + slot_[static_cast<size_t>(id)] * vector_bytes]; }
-
-void NativeWriter::enter(int words) {
-  words_ = (8 * (words + 1) + vector_bytes - 1) / vector_bytes;  // in vectors
-  for (const Xbyak::Reg64& reg : kept_) push(reg);
-  mov(whole_, rsp);
-  sub(rsp, static_cast<uint32_t>((words_ + static_cast<int>(never_.size() + column_.size())) * vector_bytes));
-  and_(rsp, -vector_bytes);
-  mov(ptr[rsp], whole_);
-  int next = words_;
-  for (const std::vector<int>* nodes : {&never_, &column_})
-    for (const int id : *nodes) slot_[static_cast<size_t>(id)] = next++;
-}
-
-void NativeWriter::leave() {
-  mov(rsp, ptr[rsp]);
-  for (size_t i = std::size(kept_); i-- > 0;) pop(kept_[i]);
-  vzeroupper();
-  ret();
-}
-
-// Each stream's address of element index_, for which index_ is 0 from then on.
-void NativeWriter::find_bases() {
-  for (size_t i = 0; i < streams_.size(); ++i) {
-    mov(whole_, streams_[i].byte);
-    add(whole_, ptr[addresses_ + static_cast<int>(streams_[i].buffer * sizeof(std::byte*))]);
-    lea(bases_[i], ptr[whole_ + index_ * streams_[i].width]);  // the last base takes the place of the addresses
-  }
-  xor_(index_, index_);
-}
-
 // --- Registers ---
+
+void NativeWriter::forget_registers() {
+  std::ranges::fill(place_, -1);
+  reset_registers();
+}
 
 void NativeWriter::reset_registers() {
   taken_.clear();
@@ -285,7 +250,10 @@ void NativeWriter::write_elements(bool some) {
   for (size_t at = 0; at < loop_.size(); ++at) {
     const int id = loop_[at];
     const int made = is_sink(id) ? -1 : take();
-    write_node(id, made, some);
+    if (made < 0 || !reload(id, Zmm(made))) {
+      write_node(id, made, some);
+      if (made >= 0) this->made(id, Zmm(made));
+    }
     give_back();
     place_[static_cast<size_t>(id)] = made;
     for (const int arg : arguments(id)) {

@@ -33,6 +33,12 @@ class NativeWriter : public Xbyak::CodeGenerator {
   const TileNode& node(int id) const { return body_.nodes[static_cast<size_t>(id)]; }
   const TileView& view(int id) const { return body_.views[static_cast<size_t>(node(id).view)]; }
   Rate rate(int id) const { return rates_[static_cast<size_t>(id)]; }
+  void set_rate(int id, Rate rate) { rates_[static_cast<size_t>(id)] = rate; }
+  bool has_code(int id) const;                 // of a compute node
+  static bool is_stored(DType dtype);          // it is loaded and stored
+  std::array<int, 4> arguments(int id) const;  // the nodes whose values this one is computed from
+  void find_last_uses();                       // in loop_
+  bool is_used(int id) const { return last_[static_cast<size_t>(id)] >= 0; }  // by the loop
   bool is_sink(int id) const { return node(id).kind == Kind::store || node(id).kind == Kind::reduce; }
 
   // False if there is something that has no instruction here.
@@ -46,6 +52,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void leave();
   Xbyak::Address word(int index) const { return qword[rsp + 8 + index * 8]; }
   void find_bases();  // of streams, once what is on the stack has its place
+  void set_base(size_t stream, const Xbyak::Reg64& value);
+  void move_base(size_t stream, const Xbyak::Reg64& bytes);
 
   void write_steady(const std::vector<int>& nodes, bool some);
   void pin(const std::vector<int>& nodes, int most);
@@ -56,6 +64,22 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void set_mask();                                  // some_: the last run_ % 16 columns
   void write_number(int id, const Xbyak::Zmm& to);  // the only element of a view
   void keep_register(int id) { place_[static_cast<size_t>(id)] = take(); }
+  int take();
+  Xbyak::Zmm temporary();
+  void give_back();         // the temporary ones
+  void forget_registers();  // that nodes have in the loop
+  void share_slot(int id, int with) { slot_[static_cast<size_t>(id)] = slot_[static_cast<size_t>(with)]; }
+  Xbyak::Address slot(int id) const;                                          // on the stack
+  Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }  // for all lanes
+  void spread(const Xbyak::Zmm& to, float value) {
+    vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]);
+  }
+  void keep_nan(const Xbyak::Zmm& to, const Xbyak::Zmm& first);
+  virtual bool has_view(int id) const;                                        // for a load or store of elements
+  virtual bool repeats_row(int id) const { return period_of(view(id)) > 0; }  // a load: from column to column only
+  virtual int64_t row_step(int) const { return -1; }             // of a stream: elements; -1: rows do not matter
+  virtual bool reload(int, const Xbyak::Zmm&) { return false; }  // true if the loop need not compute the node
+  virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
   void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
   virtual void prefetch_load(int) {}
@@ -63,14 +87,16 @@ class NativeWriter : public Xbyak::CodeGenerator {
   virtual void write_steady_load(int id, const Xbyak::Zmm& to, bool some) = 0;
   virtual void add_to_sum(int, const Xbyak::Zmm&) {}
 
-  Xbyak::RegExp at(int id, const Xbyak::Reg64& index) const;
-  Xbyak::RegExp at(int id) const { return at(id, index_); }
+  Xbyak::RegExp at(int id, const Xbyak::Reg64& index);
+  Xbyak::RegExp at(int id) { return at(id, index_); }
 
+  // What is read or written of one buffer with one step: views of it lie a number of bytes apart.
   struct Stream {
     BufferId buffer;
-    int64_t byte;
+    int64_t byte;  // of the first view
     int width;
-    bool operator==(const Stream&) const = default;
+    int64_t step;  // see row_step()
+    bool holds(const Stream& other) const;
   };
 
   const TileBody& body_;
@@ -79,7 +105,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   std::vector<Stream> streams_;
 
   const Xbyak::Reg64 addresses_ = rdi, index_ = rsi, run_ = rdx, whole_ = r10, ahead_ = r11;
-  const Xbyak::Reg64 bases_[11] = {rax, rcx, r8, r9, rbx, rbp, r12, r13, r14, r15, rdi};
+  // Streams' bases; more of them are on the stack, and come to `fetched_`, where the addresses are no longer wanted.
+  const Xbyak::Reg64 bases_[10] = {rax, rcx, r8, r9, rbx, rbp, r12, r13, r14, r15}, fetched_ = rdi;
   const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, near_ = k4, some_ = k7;
 
  private:
@@ -91,17 +118,15 @@ class NativeWriter : public Xbyak::CodeGenerator {
   };
 
   int stored(int id) const;
-  std::array<int, 4> arguments(int id) const;
   Rate find_rate(int id) const;
   int count_ended(size_t at) const;
   Stream stream_of(int id) const;
-  Xbyak::Address slot(int id) const;
+  Xbyak::Address base_word(size_t stream) const {
+    return word(base_words_ + static_cast<int>(stream - std::size(bases_)));
+  }
 
   void reset_registers();
-  int take();
   Zmm get(int id);
-  Zmm temporary();
-  void give_back();
 
   void write_node(int id, int made, bool some);
   void write_store(int id, bool some);
@@ -111,7 +136,6 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void truth(const Zmm& to);
   void write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& in);
   void write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in);
-  void keep_nan(const Zmm& to, const Zmm& first);
   void write_where(const Zmm& to, const std::vector<Zmm>& in);
   void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t);
   void is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t);
@@ -127,15 +151,13 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   // 32 bits behind the code: one place for all lanes of an operand, or to be spread to a register's.
   Xbyak::Label& label_of(uint32_t bits) { return numbers_[bits]; }
-  Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }
   Xbyak::Address each(float value) { return each(std::bit_cast<uint32_t>(value)); }
-  void spread(const Zmm& to, float value) { vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]); }
 
   std::vector<Rate> rates_;
   std::vector<int> last_;          // by node: where in the loop it is last used
   std::vector<int> slot_, place_;  // by node: on the stack, in registers
   std::vector<int> free_, taken_;
-  int words_ = 0;
+  int words_ = 0, base_words_ = 0;  // on the stack: vectors of words, and the word of the first base there
   std::list<SlowQuotient> slow_;
   std::map<uint32_t, Xbyak::Label> numbers_;
 

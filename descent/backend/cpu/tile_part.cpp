@@ -40,7 +40,7 @@ double TilePart::unit_cost(size_t stage) const {
 }
 
 void TilePart::begin(size_t stage, TileFrame& frame, float* registers) const {
-  if (native_) return;
+  if (native_ || native_rows_) return;
   for (size_t id = 0; id < offsets_.size(); ++id) frame.reg[id] = registers + std::max<int64_t>(offsets_[id], 0);
   frame.chunk = 0;
   if (stage % 2 == 1) return run_all(gathers_[stage / 2].setup, frame);
@@ -133,6 +133,10 @@ void TilePart::run_blocks(const TilePhase& phase, int64_t begin, int64_t end, Ti
 }
 
 void TilePart::run_rows(const TilePhase& phase, int64_t begin, int64_t end, TileFrame& frame, float* registers) const {
+  if (native_rows_) {
+    const int64_t row = begin * layout_.tile_rows, rows = std::min(end * layout_.tile_rows, layout_.rows) - row;
+    return native_rows_->run(frame.addresses, row, rows, registers + kept_offset_);
+  }
   for (int64_t unit = begin; unit < end; ++unit) {
     frame.row0 = unit * layout_.tile_rows;
     frame.rows = std::min(layout_.tile_rows, layout_.rows - frame.row0);

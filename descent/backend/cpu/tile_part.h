@@ -49,7 +49,7 @@ class TilePart {
   void begin(size_t stage, TileFrame& frame, float* registers) const;
   void run_span(int64_t flat, int64_t count, TileFrame& frame, float* registers) const;
   const NativeLoop* native() const { return native_.get(); }
-  bool is_native() const { return native_ || native_columns_; }  // it is machine code
+  bool is_native() const { return native_ || native_columns_ || native_rows_; }  // it is machine code
 
  private:
   friend class TilePlanner;
@@ -72,9 +72,12 @@ class TilePart {
   int64_t register_floats_ = 0;
   std::vector<float> shared_;  // partial results of chunks
   double cost_ = 1;            // of 16 elements
-  // Where there is one, it does the work of a flat kernel, or of the tiles of one that goes down columns.
+  // Where there is one, it does the work of a flat kernel, of the tiles of one that goes down columns, or of whole
+  // rows.
   std::unique_ptr<const NativeLoop> native_;
   std::unique_ptr<const NativeColumns> native_columns_;
+  std::unique_ptr<const NativeRows> native_rows_;
+  int64_t kept_offset_ = 0;  // in the thread's registers: what native rows keep
 };
 
 // Fails naming the instruction if there is something the machine cannot do.

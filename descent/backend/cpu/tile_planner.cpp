@@ -81,10 +81,18 @@ class TilePlanner {
   // Of elements alone; or down columns, in one pass, and where each row of the tile has its own lanes in no accumulator.
   void write_native_loops() {
     if (layout().walk == Walk::flat) part_.native_ = NativeLoop::make(plan_.unjoined, places_);
+    if (layout().walk == Walk::rows) write_native_rows();
     if (layout().walk != Walk::columns || plan_.last_phase > 0 || layout().folded_rows > 1) return;
     Ids sums;
     for (const Accumulator& each : accumulators_) sums.push_back(each.sum);
     part_.native_columns_ = NativeColumns::make(plan_.unjoined, places_, sums);
+  }
+
+  void write_native_rows() {
+    part_.native_rows_ = NativeRows::make(plan_.unjoined, places_, layout().columns);
+    if (!part_.native_rows_) return;
+    part_.kept_offset_ = part_.register_floats_;
+    part_.register_floats_ += round_up(part_.native_rows_->kept_floats(), lane_group);
   }
 
   // --- Single instructions ---

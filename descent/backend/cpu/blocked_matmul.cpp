@@ -1,0 +1,320 @@
+// Matrix products on tiles, for which memory is what is scarce: every panel and tile is packed by the thread that uses
+// it, right before, and stays in that thread's second cache meanwhile.
+//
+// Threads share a product by rows or by columns, so each has a region of C. Where the packed panels of the region fit
+// (deep products are the exception), they are packed once and the region's rows go by, some tiles at a time. Else the
+// region is made block by block, each in parts along k: sums wait in a buffer between parts. Small deep products, the
+// gradients of weights over a batch, are made in two halves along k and added, whatever the number of threads: so each
+// thread reads those rows of the batch that it has worked on before, and packs them alone.
+#include <algorithm>
+#include <optional>
+
+#include "descent/backend/cpu/matmul.h"
+#include "descent/backend/cpu/tile_machine.h"
+#include "descent/base/team.h"
+#include "descent/base/threads.h"
+#include "descent/core/array.h"
+
+namespace descent::cpu {
+
+namespace {
+
+constexpr int64_t panels_bytes = 1280 << 10;  // of the panels that stay
+constexpr int64_t tiles_bytes = 320 << 10;    // of the tiles in hand beside them
+constexpr int64_t block_side = 384;           // of a block of C that is made in parts along k
+constexpr int64_t block_depth = 768;          // of such a part
+constexpr int64_t side = 32;                  // of a tile and of a panel
+constexpr int64_t halved_depth = 1024,
+                  halved_size =
+                      256 << 10;  // products that are made in halves: at least so deep, at most so many elements
+constexpr int64_t epilogue_columns = 512;  // of a piece, beside which the epilogue's own arrays want room
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+int64_t padded(int64_t bytes) { return round_up(bytes, 64); }
+
+// The size of parts, each a multiple of `unit`, that `whole` is divided into: at most `most`, all nearly the same.
+int64_t part_size(int64_t whole, int64_t most, int64_t unit) {
+  return round_up(ceil_div(whole, ceil_div(whole, most)), unit);
+}
+
+struct Range {
+  int64_t begin, end;
+  int64_t size() const { return end - begin; }
+};
+
+// A share of `size` in whole units.
+Range share_of(int64_t size, int64_t unit, Share share) {
+  const int64_t units = ceil_div(size, unit);
+  return {units * share.part / share.parts * unit, std::min(units * (share.part + 1) / share.parts * unit, size)};
+}
+
+// A part of the product as a product: some rows, some columns, some depth.
+gemm::Problem part_of(const gemm::Problem& whole, Range rows, Range columns, Range depth) {
+  gemm::Problem p = whole;
+  p.m = rows.size();
+  p.n = columns.size();
+  p.k = depth.size();
+  constexpr int64_t bf16 = 2;
+  p.a.data += (rows.begin * p.a.row_stride + depth.begin * p.a.column_stride) * bf16;
+  p.b.data += (columns.begin * p.b.column_stride + depth.begin * p.b.row_stride) * bf16;
+  if (p.c != nullptr) p.c += (rows.begin * p.ldc + columns.begin) * (p.c_bf16 ? 2 : 4);
+  if (p.bias != nullptr) p.bias += columns.begin;
+  return p;
+}
+
+class BlockedMatmul : public Call {
+ public:
+  BlockedMatmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels)
+      : kernels_(kernels), operands_(step), problem_(operands_.problem()), buffers_(program.buffers.size()) {
+    if (step.epilogue) epilogue_.emplace(*step.epilogue, program);
+    plan(useful_threads(problem_, 1));
+  }
+
+  void run(std::byte* const* addresses) override {
+    const gemm::Problem whole = operands_.bound(addresses, 0);
+    packed_for_ = 0;
+    run_together(threads_, [&](Share share) { run_part(whole, addresses, share); });
+  }
+  std::string kernel() const override {
+    return text(kernels_.name, epilogue_ ? " with epilogue" : "", owner_ ? ", packed before" : "");
+  }
+
+  bool takes_panels_of(Call& other) override {
+    auto* earlier = dynamic_cast<BlockedMatmul*>(&other);
+    if (earlier == nullptr || !earlier->stays_ || !stays_ || earlier->by_rows_ != by_rows_ ||
+        earlier->threads_ != threads_ || columns_each_ < columns_ || earlier->columns_each_ != columns_each_)
+      return false;
+    owner_ = earlier->owner_ ? earlier->owner_ : earlier;
+    owner_->lends_ = true;
+    return true;
+  }
+
+ private:
+  // What a way of sharing costs, in copies of elements: A's when it lies along k are cheap.
+  double copies(bool by_rows, int threads) const {
+    const auto m = static_cast<double>(problem_.m), n = static_cast<double>(problem_.n);
+    const double a = problem_.a.column_stride == 1 ? 1 : 2, b = problem_.b.column_stride == 1 ? 1 : 2;
+    return by_rows ? n * b * (threads - 1) : m * a * (threads - 1);
+  }
+
+  bool goes_in_halves() const {
+    return !epilogue_ && !problem_.c_bf16 && !problem_.relu && !operands_.has_bias() && problem_.a.column_stride != 1 &&
+           problem_.k >= halved_depth && problem_.m * problem_.n <= halved_size;
+  }
+
+  void plan(int threads) {
+    halves_ = goes_in_halves();
+    const int64_t tiles = ceil_div(problem_.m, side), panels = ceil_div(problem_.n, side);
+    const auto even = [&](int64_t units) { return units % threads == 0 || units >= 4 * threads; };
+    by_rows_ = even(tiles) == even(panels) ? copies(true, threads) < copies(false, threads) : even(tiles);
+    threads_ = static_cast<int>(std::min<int64_t>(threads, by_rows_ ? tiles : panels));
+    rows_ = by_rows_ ? round_up(ceil_div(tiles, threads_) * side, side) : tiles * side;
+    columns_ = by_rows_ ? panels * side : ceil_div(panels, threads_) * side;
+    if (halves_) {
+      threads_ = std::min(threads, 2);
+      rows_ = tiles * side;
+      columns_ = panels * side;
+    }
+    stays_ = !halves_ && (columns_ * problem_.k * 2 <= panels_bytes || problem_.k <= block_depth);
+    stays_ ? plan_staying() : plan_parts();
+    scratch_bytes_ = padded(static_cast<int64_t>(kernels_.scratch_bytes(problem_)));
+    table_bytes_ = epilogue_ ? padded(static_cast<int64_t>(buffers_ * sizeof(std::byte*))) : 0;
+    const gemm::Problem most = part_of(problem_, {0, rows_each_}, {0, columns_each_}, {0, depth_each_});
+    b_bytes_ = ceil_div(columns_each_, side) * static_cast<int64_t>(kernels_.panel_bytes(most));
+    a_bytes_ = padded(static_cast<int64_t>(kernels_.shared_bytes(most)));
+    sums_bytes_ = padded(sums_rows() * pitch_ * 4);
+    thread_bytes_ = b_bytes_ + a_bytes_ + sums_bytes_ + scratch_bytes_ + table_bytes_;
+    half_pitch_ = columns_ + 16;
+    half_bytes_ = halves_ ? padded(rows_ * half_pitch_ * 4) : 0;
+    memory_ = allocate_bytes(static_cast<size_t>(threads_ * thread_bytes_ + 2 * half_bytes_));
+  }
+
+  void plan_staying() {
+    depth_each_ = problem_.k;
+    columns_each_ = part_size(columns_, std::max(panels_bytes / (2 * problem_.k) / side * side, side), side);
+    rows_each_ = std::clamp(tiles_bytes / (2 * problem_.k) / side * side, side, rows_);
+    piece_columns_ = part_size(columns_each_, epilogue_columns, side);
+    pitch_ = piece_columns_ + 16;
+  }
+  void plan_parts() {
+    depth_each_ = part_size(halves_ ? half_depth() : problem_.k, block_depth, side);
+    columns_each_ = part_size(columns_, block_side, side);
+    rows_each_ = part_size(rows_, block_side, side);
+    piece_columns_ = columns_each_;
+    pitch_ = columns_each_ + 16;  // not a power of two, or the rows' lines would all be in few places of the cache
+  }
+
+  // Of the buffer of sums: a block's, or a piece's that an epilogue waits for.
+  int64_t sums_rows() const { return !stays_ ? rows_each_ : epilogue_ ? side : 0; }
+
+  struct Mine {
+    std::byte *a, *b, *scratch;
+    float* sums;
+    std::byte** table;  // of addresses, for the epilogue
+  };
+  Mine mine(int part) const {
+    std::byte* at = memory_.get() + part * thread_bytes_;
+    std::byte* behind = at + a_bytes_ + b_bytes_ + sums_bytes_;
+    return {at, at + a_bytes_, behind, reinterpret_cast<float*>(at + a_bytes_ + b_bytes_),
+            reinterpret_cast<std::byte**>(behind + scratch_bytes_)};
+  }
+
+  int64_t half_depth() const { return round_up(ceil_div(problem_.k, 2), side); }
+  float* half(int64_t i) const {
+    return reinterpret_cast<float*>(memory_.get() + threads_ * thread_bytes_ + i * half_bytes_);
+  }
+
+  void run_halves(const gemm::Problem& whole, Share share) const {
+    for (int64_t i = 2 * share.part / share.parts; i < 2 * (share.part + 1) / share.parts; ++i) {
+      gemm::Problem p =
+          part_of(whole, {0, whole.m}, {0, whole.n}, {i * half_depth(), std::min((i + 1) * half_depth(), whole.k)});
+      p.c = reinterpret_cast<std::byte*>(half(i));
+      p.ldc = half_pitch_;
+      make_blocks(p, {0, whole.m}, {0, whole.n}, mine(share.part));
+    }
+    team::barrier(share);
+    const Range rows = share_of(whole.m, 1, share);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+      const float *a = half(0) + r * half_pitch_, *b = half(1) + r * half_pitch_;
+      float* to = reinterpret_cast<float*>(whole.c) + r * whole.ldc;
+      for (int64_t i = 0; i < whole.n; ++i) to[i] = a[i] + b[i];
+    }
+  }
+
+  void make_blocks(const gemm::Problem& p, Range rows, Range columns, const Mine& own) const {
+    for (int64_t column = columns.begin; column < columns.end; column += columns_each_)
+      for (int64_t row = rows.begin; row < rows.end; row += rows_each_)
+        in_parts(p, {row, std::min(row + rows_each_, rows.end)},
+                 {column, std::min(column + columns_each_, columns.end)}, own);
+  }
+
+  void run_part(const gemm::Problem& whole, std::byte* const* addresses, Share share) const {
+    if (halves_) return run_halves(whole, share);
+    const Range rows = by_rows_ ? share_of(whole.m, side, share) : Range{0, whole.m};
+    const Range columns = by_rows_ ? Range{0, whole.n} : share_of(whole.n, side, share);
+    const Mine own = mine(share.part);
+    if (epilogue_) {
+      std::copy_n(addresses, buffers_, own.table);
+      epilogue_->begin(own.table);
+    }
+    if (!stays_) return make_blocks(whole, rows, columns, own);
+    for (int64_t column = columns.begin; column < columns.end; column += columns_each_) {
+      const Range some{column, std::min(column + columns_each_, columns.end)};
+      const std::byte* panels = packed(part_of(whole, rows, some, {0, whole.k}), own, share);
+      for (int64_t row = rows.begin; row < rows.end; row += rows_each_)
+        beside_panels(whole, {row, std::min(row + rows_each_, rows.end)}, rows.end, some, panels, own);
+    }
+  }
+
+  // The panels of this thread's columns. Those of another call are good if that was shared among as many threads.
+  const std::byte* packed(const gemm::Problem& p, const Mine& own, Share share) const {
+    if (owner_ != nullptr && owner_->packed_for_ == share.parts) return owner_->mine(share.part).b;
+    kernels_.pack(p, 0, ceil_div(p.n, side), own.b);
+    if (lends_ && share.part == 0) packed_for_ = share.parts;
+    return own.b;
+  }
+
+  // The part of A, or of B, as it lies in memory.
+  static gemm::Ahead memory_of(const gemm::Matrix& of, int64_t rows, int64_t columns) {
+    constexpr int64_t bf16 = 2;
+    if (of.column_stride == 1) return {of.data, rows, columns * bf16, of.row_stride * bf16};
+    return {of.data, columns, rows * bf16, of.column_stride * bf16};
+  }
+
+  // Rows of A that come next, as far as there are any before `end`.
+  static gemm::Ahead rows_ahead(const gemm::Problem& whole, Range rows, int64_t end) {
+    rows.end = std::min(rows.end, end);
+    if (rows.size() <= 0) return {};
+    return memory_of(part_of(whole, rows, {0, 0}, {0, whole.k}).a, rows.size(), whole.k);
+  }
+
+  // Some rows times all panels that are packed.
+  void beside_panels(const gemm::Problem& whole, Range rows, int64_t end, Range columns, const std::byte* panels,
+                     const Mine& own) const {
+    gemm::Problem p = part_of(whole, rows, columns, {0, whole.k});
+    kernels_.share_a(p, own.a, 0, 1);
+    if (!epilogue_) {
+      p.ahead[0] = rows_ahead(whole, {rows.end, rows.end + rows_each_}, end);
+      return kernels_.multiply(p, own.a, panels, own.scratch, 0, kernels_.tiles(p), 0, ceil_div(p.n, side));
+    }
+    for (int64_t tile = 0; tile < kernels_.tiles(p); ++tile)
+      for (int64_t column = 0; column < p.n; column += piece_columns_) {
+        const Range few{tile * side, std::min((tile + 1) * side, p.m)},
+            some{column, std::min(column + piece_columns_, p.n)};
+        gemm::Problem piece = p;
+        if (column == 0)
+          piece.ahead[0] =
+              rows_ahead(whole, {rows.begin + rows_each_ + few.begin, rows.begin + rows_each_ + few.end}, end);
+        piece.ldc = pitch_;
+        piece.c = reinterpret_cast<std::byte*>(own.sums - few.begin * pitch_ - column);
+        const int64_t panel = column / side, count = ceil_div(some.size(), side);
+        kernels_.multiply(piece, own.a, panels + panel * static_cast<int64_t>(kernels_.panel_bytes(p)), own.scratch,
+                          tile, tile + 1, panel, count);
+        finish({rows.begin + few.begin, rows.begin + few.end}, {columns.begin + some.begin, columns.begin + some.end},
+               own.sums, own);
+      }
+  }
+
+  // A block of C, part by part along k.
+  void in_parts(const gemm::Problem& whole, Range rows, Range columns, const Mine& own) const {
+    for (int64_t depth = 0; depth < whole.k; depth += depth_each_) {
+      const bool last = depth + depth_each_ >= whole.k;
+      gemm::Problem p = part_of(whole, rows, columns, {depth, std::min(depth + depth_each_, whole.k)});
+      const int64_t panels = ceil_div(p.n, side), tiles = kernels_.tiles(p);
+      kernels_.pack(p, 0, panels, own.b);
+      kernels_.share_a(p, own.a, 0, 1);
+      if (!last) {
+        const gemm::Problem next =
+            part_of(whole, rows, columns, {depth + depth_each_, std::min(depth + 2 * depth_each_, whole.k)});
+        p.ahead[0] = memory_of(next.b, next.k, next.n);
+        p.ahead[1] = memory_of(next.a, next.m, next.k);
+      }
+      if (depth > 0) {
+        p.before = own.sums;
+        p.before_pitch = pitch_;
+      }
+      if (!last || epilogue_) {
+        p.c = reinterpret_cast<std::byte*>(own.sums);
+        p.ldc = pitch_;
+        p.roomy = true;
+        if (!last) p.bias = nullptr, p.relu = false;
+        p.c_bf16 = false;
+      }
+      kernels_.multiply(p, own.a, own.b, own.scratch, 0, tiles, 0, panels);
+    }
+    if (!epilogue_) return;
+    for (int64_t row = rows.begin; row < rows.end; row += side)
+      finish({row, std::min(row + side, rows.end)}, columns, own.sums + (row - rows.begin) * pitch_, own);
+  }
+
+  // The epilogue of a piece of C whose sums lie there.
+  void finish(Range rows, Range columns, float* sums, const Mine& own) const {
+    epilogue_->run({rows.begin * problem_.n + columns.begin, rows.size(), columns.size(), problem_.n}, own.table,
+                   {operands_.result().buffer, sums, pitch_});
+  }
+
+  const gemm::Kernels& kernels_;
+  MatmulOperands operands_;
+  gemm::Problem problem_;
+  std::optional<TileSpans> epilogue_;
+  size_t buffers_;
+  int threads_ = 1;
+  bool by_rows_ = true, stays_ = true, halves_ = false;
+  int64_t rows_ = 0, columns_ = 0;                             // of a thread's region, at most
+  int64_t rows_each_ = 0, columns_each_ = 0, depth_each_ = 0;  // in hand
+  int64_t piece_columns_ = 0, pitch_ = 0, half_pitch_ = 0, half_bytes_ = 0;
+  int64_t a_bytes_ = 0, b_bytes_ = 0, sums_bytes_ = 0, scratch_bytes_ = 0, table_bytes_ = 0, thread_bytes_ = 0;
+  std::shared_ptr<std::byte[]> memory_;
+  BlockedMatmul* owner_ = nullptr;  // an earlier call whose panels are also this one's
+  bool lends_ = false;
+  mutable int packed_for_ = 0;  // threads: the panels that lie here, once they are all there
+};
+
+}  // namespace
+
+std::unique_ptr<Call> make_blocked_matmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels) {
+  return std::make_unique<BlockedMatmul>(step, program, kernels);
+}
+
+}  // namespace descent::cpu
