@@ -13,7 +13,7 @@
 
 namespace descent::data::catalogue {
 
-enum class Kind { images, table, text };
+enum class Kind { images, table, text, conversations };
 
 // A file of a data set as it lies in the cache, whatever form it was fetched in.
 struct DataFile {
@@ -25,7 +25,7 @@ struct DataFile {
 struct Entry {
   std::string name = {}, summary = {}, licence = {}, citation = {};
   Kind kind = Kind::table;
-  int64_t training_examples = 0;          // of a text: its characters
+  int64_t training_examples = 0;          // of a text: its characters; of conversations: turns
   int64_t test_examples = 0;              // of the test part that comes with the data; 0 if there is none
   std::vector<std::string> classes = {};  // images: a name each class
   std::string target = {};                // tables: the column to predict
@@ -82,7 +82,8 @@ struct Division {
 EncodedTable load_encoded(std::string_view name, const Division& division = {},
                           const Options& options = Options::from_environment());
 
-// Ready to train on (but for texts, of which data/text.h makes examples): images u8 [N,H,W], or tables encoded to f32 [N,F], with a test part.
+// Ready to train on: images u8 [N,H,W], or tables encoded to f32 [N,F], with a test part. (Of texts and conversations
+// data/text.h and data/conversations.h make examples.)
 Splits load(std::string_view name, const Division& division = {}, const Options& options = Options::from_environment());
 
 }  // namespace descent::data::catalogue

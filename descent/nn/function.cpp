@@ -21,11 +21,13 @@ Function::Traced Function::trace(std::span<const Type> types) const {
   out.results = trace_(pass, inputs);
   out.options.mixed_precision = use_bf16(options_.precision);
   out.touched = pass.touched();
-  for (const Pass::Touched& touched : out.touched)
+  for (const Pass::Touched& touched : out.touched) {
+    if (!touched.after) out.options.kept.push_back(touched.state->name());
     if (touched.after) {
       out.options.updates.emplace_back(out.results.size(), touched.state->name());
       out.results.push_back(touched.after);
     }
+  }
   return out;
 }
 

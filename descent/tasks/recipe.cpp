@@ -39,7 +39,9 @@ const std::vector<Setting>& data_settings() {
       {{"board", int64_t{19}, "lines of the board; games of `go` on others are left out"}, 2, 26},
       {{"handicap", false, "games of `go` with handicap stones are examples too"}},
       {{"text", "", "a text file in UTF-8"}},
-      {{"context", int64_t{64}, "characters of a text that the net sees at once"}, 1, 1 << 20},
+      {{"dialogue", "", "conversations: TSV files, or text files with a turn in each line, parted by commas"}},
+      {{"tokens", int64_t{0}, "of `text` or `dialogue`: how many word pieces; 0: characters"}, 0, 1 << 20},
+      {{"context", int64_t{64}, "tokens of a text that the net sees at once"}, 1, 1 << 20},
       {{"windows", int64_t{0}, "of `context` characters that an epoch shows; 0: as many as lie side by side"}},
       {{"target", "", "the column to predict, in a table"}},
       {{"ignore", std::vector<Settings>{}, "columns that are not looked at"}},
@@ -220,7 +222,7 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "go", "text", "table"};
+  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "go", "text", "dialogue", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

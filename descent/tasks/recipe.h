@@ -2,7 +2,8 @@
 //
 //   task = "classify"                               # or "regress", "language"
 //   layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
-//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, go, text, table: see recipe_sections()
+//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, go, text, dialogue, table: see
+//                                                   # recipe_sections()
 //   [loss]       kind = "cross_entropy"
 //   [optimizer]  kind = "adamw", learning_rate = 0.001
 //   [schedule]   kind = "cosine"

@@ -16,6 +16,7 @@
 #include "descent/base/text.h"
 #include "descent/data/catalogue_process.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/conversations.h"
 #include "descent/data/text.h"
 
 namespace descent::data::catalogue {
@@ -133,7 +134,9 @@ TEST_F(Catalogue, entries_are_complete) {
     EXPECT_NE(entry.kind == Kind::table, entry.target.empty()) << entry.name;
     for (const DataFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
     for (const FileSupply& file : each.files)
-      EXPECT_FALSE(file.forms.empty() || (file.remotes.empty() && each.archive.addresses.empty())) << entry.name;
+      EXPECT_FALSE(file.forms.empty() ||
+                   (file.remotes.empty() && each.archive.addresses.empty() && each.pack.empty()))
+          << entry.name;
   }
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "iris", "wine", "breast-cancer", "california-housing"})
     EXPECT_EQ(find(name).name, name);
@@ -409,6 +412,14 @@ TEST_P(RealData, reads_as_the_entry_says) {
     const std::string content = read_text((get(entry.name, options) / entry.files[0].name).string());
     EXPECT_EQ(static_cast<int64_t>(Characters::of(content, entry.name).encode(content, entry.name).size()),
               entry.training_examples);
+    return;
+  }
+  if (entry.kind == Kind::conversations) {
+    int64_t turns = 0;
+    for (const DataFile& file : entry.files)
+      for (const Conversation& each : read_conversations((get(entry.name, options) / file.name).string()))
+        turns += std::ssize(each);
+    EXPECT_EQ(turns, entry.training_examples);
     return;
   }
   const Splits splits = load(entry.name, {.validation = 0.1, .test = 0.2, .seed = 1}, options);

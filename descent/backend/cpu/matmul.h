@@ -1,4 +1,4 @@
-// The two ways a matrix product runs on the CPU.
+// The other ways a matrix product runs on the CPU than by our own packed kernels.
 #pragma once
 
 #include "descent/backend/cpu/calls.h"
@@ -6,5 +6,8 @@
 namespace descent::cpu {
 
 std::unique_ptr<Call> make_onednn_matmul(const CallStep& step);
+
+// With one row on the left: B is read once, as it lies. Null where there are more rows, or no kernel for it.
+std::unique_ptr<Call> make_gemv(const CallStep& step);
 
 }  // namespace descent::cpu
