@@ -2,7 +2,7 @@
 //
 // Games of Go between two GTP programs that take Black in turns. The referee (GNU Go) has every move played on its
 // board, so that an illegal one is seen, and counts the end. Each game is a line; the result and its standard error
-// follow.
+// follow. A game in which a program crashes (GNU Go 3.8 does, seldom) is a line too, and is played anew.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -98,25 +98,39 @@ Match match_of(int argc, char** argv) {
   return out;
 }
 
-void run(const Match& match) {
+// A game by programs begun for it.
+Result play_anew(const Match& match, bool a_is_black) {
   GtpProgram a(words(match.programs[0])), b(words(match.programs[1])), referee(words(match.referee));
-  int wins = 0, draws = 0, illegal = 0, wins_as_black = 0;
-  for (int game = 0; game < match.games; ++game) {
+  GtpProgram* const players[2] = {a_is_black ? &a : &b, a_is_black ? &b : &a};
+  return play(players, referee, match);
+}
+
+void run(const Match& match) {
+  int wins = 0, draws = 0, illegal = 0, wins_as_black = 0, crashes = 0;
+  for (int game = 0; game < match.games;) {
     const bool a_is_black = game % 2 == 0;
-    GtpProgram* const players[2] = {a_is_black ? &a : &b, a_is_black ? &b : &a};
-    const Result result = play(players, referee, match);
+    Result result;
+    try {
+      result = play_anew(match, a_is_black);
+    } catch (const Error& error) {
+      if (++crashes > match.games) throw;
+      std::printf("game %d: %s; it is played anew\n", game + 1, error.what());
+      continue;
+    }
+    ++game;
     const bool a_wins = result.winner == (a_is_black ? 'B' : 'W');
     wins += a_wins;
     wins_as_black += a_wins && a_is_black;
     draws += result.winner != 'B' && result.winner != 'W';
     illegal += result.illegal;
-    std::printf("game %d: A is %s, %s, %d moves, %s\n", game + 1, a_is_black ? "Black" : "White",
+    std::printf("game %d: A is %s, %s, %d moves, %s\n", game, a_is_black ? "Black" : "White",
                 a_wins ? "A wins" : "A does not win", result.moves, result.how.c_str());
     std::fflush(stdout);
   }
   const double share = (wins + 0.5 * draws) / match.games;
-  std::printf("A wins %d of %d (%d as Black), %d draws: %.1f%% +- %.1f%%; %d illegal moves\n", wins, match.games,
-              wins_as_black, draws, 100 * share, 100 * std::sqrt(share * (1 - share) / match.games), illegal);
+  std::printf("A wins %d of %d (%d as Black), %d draws: %.1f%% +- %.1f%%; %d illegal moves, %d crashes\n", wins,
+              match.games, wins_as_black, draws, 100 * share,
+              100 * std::sqrt(share * (1 - share) / match.games), illegal, crashes);
 }
 
 }  // namespace

@@ -57,6 +57,16 @@ Measurement measure_update(int64_t bytes, Backend& backend, double seconds) {
   return measured(step, 2 * static_cast<double>(bytes) / 1e9, "GB/s", seconds);
 }
 
+Measurement measure_read(int64_t bytes, Backend& backend, double seconds) {
+  constexpr int64_t row = 4096;
+  Graph graph;
+  const Type type{DType::f32, {std::max<int64_t>(1, bytes / 4 / row), row}};
+  const Value result = sum(input(graph, "x", type), {1}).value();
+  CompiledStep step(graph, std::span(&result, 1), {}, backend);
+  step.bind("x", Array::full(type, 1));
+  return measured(step, static_cast<double>(type.bytes()) / 1e9, "GB/s", seconds);
+}
+
 Measurement measure_peak(DType dtype, Backend& backend, double seconds) {
   const double peak = backend.matrix_peak(dtype, seconds) / 1e9;
   return {peak, peak, "GFLOP/s"};
@@ -76,6 +86,8 @@ std::vector<RooflineEntry> roofline(Backend& backend) {
   for (const int64_t kilobytes : {16, 256, 1024, 4096, 16384, 65536, 262144})
     out.push_back({text("update/", kilobytes < 1024 ? text(kilobytes, "kB") : text(kilobytes / 1024, "MB")),
                    [=, &backend] { return measure_update(kilobytes << 10, backend); }});
+  for (const int64_t megabytes : {1, 16, 64, 256})
+    out.push_back({text("read/", megabytes, "MB"), [=, &backend] { return measure_read(megabytes << 20, backend); }});
   return out;
 }
 

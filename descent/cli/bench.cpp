@@ -8,6 +8,7 @@
 #include "descent/check/check.h"
 #include "descent/check/roofline.h"
 #include "descent/cli/bench_data.h"
+#include "descent/cli/bench_generation.h"
 #include "descent/cli/command.h"
 #include "descent/data/dataset.h"
 #include "descent/data/random.h"
@@ -135,6 +136,19 @@ Json report_images(const DataBench& bench, const BenchFlags& flags) {
   return out;
 }
 
+Json report_generation(const GenerationBench& bench, const BenchFlags& flags) {
+  const GenerationResult result = measure(bench, flags.seconds);
+  const double each = result.speed.bytes_per_token / 1e6;
+  if (!flags.json)
+    fmt::print("{:<36} {:>14.0f} tokens/s, {:.1f} MB of weights each: {:.0f}% of the {:.0f} GB/s of memory\n",
+               bench.name, result.speed.tokens_per_second, each, 100 * result.share(), result.memory.best);
+  return {{"name", bench.name},
+          {"tokens_per_second", result.speed.tokens_per_second},
+          {"bytes_per_token", result.speed.bytes_per_token},
+          {"memory_gb_per_second", result.memory.best},
+          {"share_of_memory", result.share()}};
+}
+
 struct Bench {
   std::string name;
   std::function<Json(const BenchFlags&)> run;  // prints its line unless flags.json
@@ -152,6 +166,8 @@ std::vector<Bench> benches(const BenchFlags& flags) {
         {entry.name, [entry](const BenchFlags& f) { return report(entry.name, time_entry(entry, f), f.json); }});
   for (const DataBench& entry : data_benches())
     out.push_back({entry.name, [entry](const BenchFlags& f) { return report_images(entry, f); }});
+  for (const GenerationBench& entry : generation_benches())
+    out.push_back({entry.name, [entry](const BenchFlags& f) { return report_generation(entry, f); }});
   const std::string fed = "data/step/32x32x3/b512";
   out.push_back({fed, [fed](const BenchFlags& f) { return report(fed, time_augmented(f), f.json); }});
   std::erase_if(out, [&](const Bench& bench) { return !check::matches(bench.name, flags.filter); });
@@ -178,8 +194,9 @@ void run_bench(const BenchFlags& flags) {
 void add_bench(CLI::App& program) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command = add_command(
-      program, "bench", "measure this machine (roofline), whole training steps (train) and augmentation (data)", flags,
-      run_bench);
+      program, "bench",
+      "measure this machine (roofline), whole training steps (train), generation (generate) and augmentation (data)",
+      flags, run_bench);
   command->add_option("filter", flags->filter, "part of a benchmark's name, or a pattern with * and ?");
   command->add_option("--recipe", flags->recipe, "time the steps of this recipe instead");
   command->add_option("--set", flags->sets, "KEY=VALUE: a key of that recipe");

@@ -38,10 +38,12 @@ void add_train(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_predict(CLI::App& program);
 void add_generate(CLI::App& program);
+void add_chat(CLI::App& program);
 void add_play(CLI::App& program);
 void add_fit(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_data(CLI::App& program);
+void add_data_tokens(CLI::App& data);  // a command of `data`
 void add_ops(CLI::App& program);
 void add_check(CLI::App& program);
 void add_bench(CLI::App& program);

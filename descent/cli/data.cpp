@@ -1,4 +1,4 @@
-// descent data list | get NAME | show NAME
+// descent data list | get NAME | show NAME (and tokens: see data_tokens.cpp)
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -102,7 +102,7 @@ void run_show(const DataFlags& flags) {
 }  // namespace
 
 void add_data(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("data", "known data sets: list, get, show");
+  CLI::App* command = program.add_subcommand("data", "known data sets: list, get, show; and tokens of texts");
   command->require_subcommand(1);
   auto flags = std::make_shared<DataFlags>();
   add_command(*command, "list", "all of them", flags, run_list);
@@ -112,6 +112,7 @@ void add_data(CLI::App& program) {
   add_command(*command, "show", "what is known of one, or of games of Go", flags, run_show)
       ->add_option("name", flags->name, "its name; or a folder, an archive or a file of SGF games")
       ->required();
+  add_data_tokens(*command);
 }
 
 }  // namespace descent::cli

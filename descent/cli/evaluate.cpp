@@ -6,6 +6,7 @@
 #include "descent/cli/command.h"
 #include "descent/cli/confusion.h"
 #include "descent/tasks/go.h"
+#include "descent/tasks/language.h"
 #include "descent/train/test_time.h"
 
 namespace descent::cli {
@@ -51,16 +52,20 @@ void run_evaluate(const EvaluateFlags& flags) {
   // What a move is taken for is told by its place alone, and says nothing.
   if (tasks::go_board_size(run.preprocess)) evaluation.confusion.reset();
   const auto& confusion = evaluation.confusion;
+  std::optional<tasks::NGramBaseline> baseline;
+  if (tasks::is_language(run.preprocess)) baseline = tasks::ngram_baseline(run.examples("train"), data);
   if (!flags.json) {
     fmt::print("{}, {} examples{}: {}\n", flags.data, data.size(),
                views > 1 ? fmt::format(", the mean of {} views of each", views) : "", to_text(evaluation.figures));
     if (confusion) print_confusion(*confusion, data.classes);
+    if (baseline) fmt::print("{}\n", baseline->to_text(evaluation.figures));
     return;
   }
   Json out{{"run", flags.run}, {"data", flags.data}, {"examples", data.size()}, {"weights", run.weights}};
   if (views > 1) out["views"] = views;
   for (const auto& [name, value] : evaluation.figures) out[name] = value;
   if (confusion) out["confusion"] = confusion_json(*confusion, data.classes);
+  if (baseline) out["baseline"] = to_json(baseline->figures());
   print_json(out);
 }
 

@@ -4,7 +4,8 @@
 #include <cstdio>
 
 #include "descent/cli/command.h"
-#include "descent/tasks/language.h"
+#include "descent/data/utf8.h"
+#include "descent/tasks/generate.h"
 
 namespace descent::cli {
 
@@ -30,7 +31,10 @@ void run_generate(const GenerateFlags& flags) {
     std::fflush(stdout);
   });
   if (flags.json)
-    print_json({{"run", flags.run}, {"prompt", options.prompt}, {"text", all}, {"seed", options.seed}});
+    print_json({{"run", flags.run},
+                {"prompt", options.prompt},
+                {"text", data::valid_utf8(all, "\xef\xbf\xbd")},
+                {"seed", options.seed}});
   else
     fmt::print("\n");
 }
@@ -43,7 +47,7 @@ void add_generate(CLI::App& program) {
   CLI::App* command = add_command(program, "generate", "let a run on text go on with a text", flags, run_generate);
   command->add_option("run", flags->run, "the run's directory")->required();
   command->add_option("--prompt", options.prompt, "what the text begins with (default: a line break)");
-  command->add_option("--length", options.length, "characters that are added (default 500)")
+  command->add_option("--length", options.length, "tokens that are added, characters or word pieces (default 500)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 30));
   command
       ->add_option("--temperature", options.sampling.temperature,
@@ -51,7 +55,11 @@ void add_generate(CLI::App& program) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("--top-k", options.sampling.top_k, "draw among the k likeliest only (default: all)")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--greedy", flags->greedy, "always the likeliest character");
+  command->add_option("--top-p", options.sampling.top_p, "and among those that have this probability together")
+      ->check(CLI::Range(1e-6, 1.0));
+  command->add_option("--beam", options.beam, "the likeliest text by a beam search of this width, nothing drawn")
+      ->check(CLI::Range(1, 64));
+  command->add_flag("--greedy", flags->greedy, "always the likeliest token");
   command->add_option("--seed", options.seed, "of what is drawn (default 0)")->check(CLI::NonNegativeNumber);
 }
 

@@ -61,6 +61,8 @@ void print_result(const tasks::RunResult& result) {
   for (const auto& [name, figures] :
        {std::pair{"train", &result.train}, {"validation", &result.validation}, {"test", &result.test}})
     if (!figures->empty()) fmt::print("{:<12}{}\n", name, to_text(*figures));
+  if (result.baseline)
+    fmt::print("{}\n", result.baseline->to_text(result.test.empty() ? result.validation : result.test));
   fmt::print("{} after {} epochs, {} steps, {:.1f} s; {:.0f} samples/s, {}\n", to_text(report.outcome), report.epochs,
              report.steps, report.seconds, report.samples_per_second, report.precision);
   if (report.best_epoch > 0) fmt::print("the weights are those of epoch {}, the best validation\n", report.best_epoch);

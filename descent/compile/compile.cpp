@@ -28,24 +28,27 @@ struct Named {
   std::string input;
 };
 
-// For each updated input that the step reads rounded: reads the kept copy instead, and rounds the new value for the
-// next run. The rounding then rides in the kernel that updates the parameter.
-Staged carry_casts(const Staged& from, std::vector<Named>& updates, std::vector<CarriedInput>& carried) {
+// For each kept or updated input that the step reads rounded: reads the kept copy instead, and rounds the new value, if
+// there is one, for the next run. The rounding then rides in the kernel that updates the parameter.
+Staged carry_casts(const Staged& from, const std::vector<std::string>& kept, std::vector<Named>& updates,
+                   std::vector<CarriedInput>& carried) {
   Rewriter rewriter(from);
   Staged out = rewriter.run([&](uint32_t, const Node& node) -> Tensors {
     if (node.op != &op_def<Cast>()) return rewriter.copy(node);
     const Node& source = rewriter.from().node(node.inputs[0]);
     const DType to = node.outputs[0].dtype;
-    const auto is_source = [&](const Named& update) {
-      return source.op == &op_def<Input>() && update.input == source.attrs.string("name");
-    };
-    if (!std::ranges::any_of(updates, is_source)) return rewriter.copy(node);
-    const std::string name = text(source.attrs.string("name"), ":", to);
-    carried.push_back({name, source.attrs.string("name"), to});
+    if (source.op != &op_def<Input>()) return rewriter.copy(node);
+    const std::string& own = source.attrs.string("name");
+    if (std::ranges::find(updates, own, &Named::input) == updates.end() &&
+        (std::ranges::find(kept, own) == kept.end() || to != DType::bf16))
+      return rewriter.copy(node);
+    const std::string name = text(own, ":", to);
+    carried.push_back({name, own, to});
     return {input(rewriter.to(), name, node.outputs[0], node.site)};
   });
   for (const CarriedInput& carry : carried) {
     const auto update = std::ranges::find(updates, carry.source, &Named::input);
+    if (update == updates.end()) continue;
     const Tensor value(*out.graph, out.results[update->result]);
     updates.push_back({out.results.size(), carry.name});
     out.results.push_back(cast(value, carry.dtype, value.node().site).value());
@@ -83,7 +86,7 @@ CompiledProgram compile_graph(const Graph& graph, std::span<const Value> results
   show_graph(0, staged);
   if (options.mixed_precision) {
     staged = mixed_precision(simplify(claim_attention(staged, options.runs_whole)));
-    staged = carry_casts(staged, updates, out.carried);
+    staged = carry_casts(staged, options.kept, updates, out.carried);
   }
   show_graph(1, staged);
   if (options.fuse) staged = simplify(join_products(staged));

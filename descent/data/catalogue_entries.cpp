@@ -322,13 +322,50 @@ Supply tinyshakespeare() {
           ""};
 }
 
+// Put together from what their authors publish as YAML, CSV and JSON: a line is a conversation's number, its topic or
+// speaker, the turn's number and its text. No address has them in this form.
+Supply conversations(Entry entry) {
+  entry.kind = Kind::conversations;
+  Supply supply{std::move(entry), {}, {}, {"dialogue"}, "dialogue/dialogue.tar.xz"};
+  for (const DataFile& file : supply.entry.files) supply.files.push_back({{{{file.name}, as_is}}, {}});
+  return supply;
+}
+
+Supply dialogue() {
+  return conversations(
+      {.name = "dialogue",
+       .summary = "27,259 conversations in English: small talk, films, music, sport (ChatterBot, self-dialogue, a part "
+                  "of Topical-Chat)",
+       .licence = "BSD-3-Clause (ChatterBot, self-dialogue), CDLA-Sharing-1.0 (Topical-Chat)",
+       .citation = "J. Fainberg et al., \"Talking to myself: self-dialogues as data for conversational agents\", "
+                   "arXiv:1809.06641, 2018; K. Gopalakrishnan et al., \"Topical-Chat: Towards Knowledge-Grounded "
+                   "Open-Domain Conversations\", Interspeech 2019",
+       .training_examples = 400485,
+       .files = {
+           {"chatterbot-english.tsv", 275855, "c2f97537a25f9764a30569bbfe116ad439cdbdd70da3f4081cb1c63d82f78b8c"},
+           {"self-dialogue.tsv", 25017142, "87ac45d578f36f2bb71262476e0a9b336ff26dd815c61403322cd8188f949b8d"},
+           {"topical-chat-valid_freq.tsv", 1394606, "4e25523e72201b0dc189aeff134cb38823f508a3c1ea78d460eed16015c3ec93"},
+           {"topical-chat-valid_rare.tsv", 1387745,
+            "94b8dbd9f10cc9416bd957975c78970d8c20c890f2f901e47a49291f438d4803"}}});
+}
+
+Supply dialogue_zh() {
+  return conversations({.name = "dialogue-zh",
+                        .summary = "467 conversations in Chinese: small talk (ChatterBot)",
+                        .licence = "BSD-3-Clause",
+                        .citation = "G. Cox, \"ChatterBot Language Training Corpus\"",
+                        .training_examples = 1019,
+                        .files = {{"chatterbot-chinese.tsv", 46066,
+                                   "d104a6e1fdaa8481b38937146c249011b168b58fc782b510f39a25feb915facf"}}});
+}
+
 }  // namespace
 
 const std::vector<Supply>& supplies() {
   static const std::vector<Supply> all = [] {
     std::vector<Supply> out = {mnist(),         fashion_mnist(),      cifar10(),  iris(),      wine(),
                                breast_cancer(), california_housing(), diabetes(), digits8x8(), titanic(),
-                               adult(),         tinyshakespeare()};
+                               adult(),         tinyshakespeare(),    dialogue(), dialogue_zh()};
     for (Supply& supply : sound_supplies()) out.push_back(std::move(supply));
     return out;
   }();

@@ -2,38 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "descent/base/text.h"
+#include "descent/data/byte_pairs.h"
 #include "descent/data/file.h"
 #include "descent/data/random.h"
+#include "descent/data/utf8.h"
 
 namespace descent::data {
 
 namespace {
-
-// How many bytes a code point takes whose first byte this is; 0 if none begins so.
-size_t length_of(unsigned char first) {
-  return first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-}
-
-// The code point that the text begins with, taken off it; nothing if that is no UTF-8 (too long a form, half of a
-// surrogate pair, beyond Unicode).
-std::optional<uint32_t> next_code(std::string_view& text) {
-  static constexpr uint32_t first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07}, least[] = {0, 0, 0x80, 0x800, 0x10000};
-  const size_t length = length_of(static_cast<unsigned char>(text[0]));
-  if (length == 0 || length > text.size()) return std::nullopt;
-  uint32_t code = static_cast<unsigned char>(text[0]) & first_bits[length];
-  for (size_t i = 1; i < length; ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if ((byte & 0xc0) != 0x80) return std::nullopt;
-    code = code << 6 | (byte & 0x3f);
-  }
-  if (code < least[length] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff) return std::nullopt;
-  text.remove_prefix(length);
-  return code;
-}
 
 // Calls each(code, bytes, where) for every character.
 template <class Each>
@@ -91,6 +72,8 @@ const std::string& Characters::decode(int64_t token) const {
   return all_[static_cast<size_t>(token)];
 }
 
+std::string Characters::to_json() const { return nlohmann::ordered_json{{"characters", all_}}.dump(); }
+
 TextWindows::TextWindows(std::vector<int32_t> tokens, int64_t context, int64_t windows)
     : tokens_(std::move(tokens)), context_(context), windows_(windows) {
   if (context < 1 || windows < 1 || places() < 1)
@@ -122,49 +105,77 @@ int64_t windows_side_by_side(int64_t tokens, int64_t context) { return (tokens -
 
 namespace {
 
-Dataset dataset_of(std::span<const int32_t> tokens, const Characters& characters, int64_t context, int64_t windows) {
+Dataset dataset_of(std::span<const int32_t> tokens, const std::vector<std::string>& names, int64_t context,
+                   int64_t windows) {
   const auto source =
       std::make_shared<TextWindows>(std::vector<int32_t>(tokens.begin(), tokens.end()), context, windows);
-  return {{}, source->targets(), characters.all(), {}, source};
+  return {{}, source->targets(), names, {}, source};
 }
 
-// Whole windows, and the token behind the last, so that rows lie side by side.
-Dataset side_by_side(std::span<const int32_t> tokens, const Characters& characters, int64_t context,
-                     const std::string& part) {
-  const int64_t windows = windows_side_by_side(std::ssize(tokens), context);
-  if (windows < 1)
-    fail(text(part, " has ", tokens.size(), " characters, too few for a window of ", context, " and the next one"));
-  return dataset_of(tokens.first(static_cast<size_t>(windows * context + 1)), characters, context, windows);
+// In characters: as nanoGPT divides.
+size_t part_end(size_t size, double fraction) {
+  return static_cast<size_t>(static_cast<double>(size) * fraction + 1e-6);
+}
+
+// The same place or the next one before it where no character is cut through.
+size_t character_begin(std::string_view text, size_t at) {
+  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
+  return at;
+}
+
+void check(const Fractions& share) {
+  if (!(share.validation >= 0) || !(share.test >= 0) || !(share.validation + share.test < 1))
+    fail(descent::text("a split into ", share.validation, " validation and ", share.test,
+                       " test needs fractions of at least 0 that leave something to train on"));
 }
 
 }  // namespace
 
-Splits text_splits(std::string_view content, const TextOptions& options, const std::string& source) {
+// Whole windows, and the token behind the last, so that rows lie side by side.
+Dataset side_by_side(std::span<const int32_t> tokens, const std::vector<std::string>& names, int64_t context,
+                     const std::string& source) {
+  const int64_t windows = windows_side_by_side(std::ssize(tokens), context);
+  if (windows < 1)
+    fail(text(source, " has ", tokens.size(), " tokens, too few for a window of ", context, " and the next one"));
+  return dataset_of(tokens.first(static_cast<size_t>(windows * context + 1)), names, context, windows);
+}
+
+TokenText tokenize(std::string_view content, const TextOptions& options, const std::string& source) {
   const Fractions& share = options.fractions;
-  if (!(share.validation >= 0) || !(share.test >= 0) || !(share.validation + share.test < 1))
-    fail(text("a split into ", share.validation, " validation and ", share.test,
-              " test needs fractions of at least 0 that leave something to train on"));
-  const Characters characters = Characters::of(content, source);
-  const std::vector<int32_t> tokens = characters.encode(content, source);
-  const auto part_end = [&](double fraction) {  // in whole characters, as nanoGPT divides
-    return static_cast<size_t>(static_cast<double>(tokens.size()) * fraction + 1e-6);
+  check(share);
+  const double training_end = 1 - share.validation - share.test, validation_end = 1 - share.test;
+  if (options.tokens == 0) {
+    auto characters = std::make_shared<Characters>(Characters::of(content, source));
+    const std::vector<int32_t> all = characters->encode(content, source);
+    const auto at = [&](double fraction) { return all.begin() + static_cast<int64_t>(part_end(all.size(), fraction)); };
+    return {characters,
+            characters->all(),
+            {{all.begin(), at(training_end)}, {at(training_end), at(validation_end)}, {at(validation_end), all.end()}}};
+  }
+  const auto at = [&](double fraction) { return character_begin(content, part_end(content.size(), fraction)); };
+  const size_t first = at(training_end), second = at(validation_end);
+  const std::string_view parts[] = {content.substr(0, first), content.substr(first, second - first),
+                                    content.substr(second)};
+  auto pieces = std::make_shared<BytePairs>(BytePairs::train(std::span(parts).first(1), options.tokens));
+  std::vector<std::vector<int32_t>> tokens = pieces->encode_all(parts);
+  return {pieces, pieces->names(), {std::move(tokens[0]), std::move(tokens[1]), std::move(tokens[2])}};
+}
+
+Splits window_splits(const TokenText& content, const TextOptions& options, const std::string& source) {
+  const auto& [train, validation, test] = content.parts;
+  const auto windows = [&](const std::vector<int32_t>& tokens, const char* part) {
+    return side_by_side(tokens, content.names, options.context, text(source, ": the ", part, " part"));
   };
-  const size_t training_end = part_end(1 - share.validation - share.test), validation_end = part_end(1 - share.test);
-  const std::span all(tokens), training = all.first(training_end);
   Splits out;
-  out.train = side_by_side(training, characters, options.context, text(source, ": the training part"));
-  if (options.windows > 0) out.train = dataset_of(training, characters, options.context, options.windows);
-  if (share.validation > 0)
-    out.validation = side_by_side(all.subspan(training_end, validation_end - training_end), characters, options.context,
-                                  text(source, ": the validation part"));
-  if (share.test > 0)
-    out.test = side_by_side(all.subspan(validation_end), characters, options.context, text(source, ": the test part"));
+  out.train = windows(train, "training");
+  if (options.windows > 0) out.train = dataset_of(train, content.names, options.context, options.windows);
+  if (options.fractions.validation > 0) out.validation = windows(validation, "validation");
+  if (options.fractions.test > 0) out.test = windows(test, "test");
   return out;
 }
 
-Dataset text_dataset(std::string_view content, const Characters& characters, int64_t context,
-                     const std::string& source) {
-  return side_by_side(characters.encode(content, source), characters, context, source + ": it");
+Splits text_splits(std::string_view content, const TextOptions& options, const std::string& source) {
+  return window_splits(tokenize(content, options, source), options, source);
 }
 
 std::string read_text(const std::string& path) {

@@ -1,4 +1,4 @@
-// Text as examples: windows of characters, each place's target being the character that comes next.
+// Text as examples: windows of tokens, each place's target being the token that comes next.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "descent/data/dataset.h"
+#include "descent/data/tokenizer.h"
 
 namespace descent::data {
 
 // Which characters there are, and their numbers: tokens. A character is a code point of Unicode, written as UTF-8.
-class Characters {
+class Characters : public Tokenizer {
  public:
   // In the order given; fails if one is there twice.
   explicit Characters(std::vector<std::string> all);
@@ -21,11 +22,13 @@ class Characters {
   static Characters of(std::string_view text, const std::string& source);
 
   const std::vector<std::string>& all() const { return all_; }
-  int64_t size() const { return static_cast<int64_t>(all_.size()); }
+  int64_t size() const override { return static_cast<int64_t>(all_.size()); }
 
-  // The tokens of a text, i32 [n]. Fails naming `source` at a character that is not among them, and at no UTF-8.
-  std::vector<int32_t> encode(std::string_view text, const std::string& source) const;
-  const std::string& decode(int64_t token) const;
+  // Fails naming `source` at a character that is not among them, and at no UTF-8.
+  std::vector<int32_t> encode(std::string_view text, const std::string& source) const override;
+  const std::string& decode(int64_t token) const override;
+  using Tokenizer::decode;
+  std::string to_json() const override;
 
  private:
   std::vector<std::string> all_;
@@ -49,6 +52,8 @@ class TextWindows : public RowSource {
   // Of all rows, i32 [windows, context].
   Array targets() const;
 
+  const std::vector<int32_t>& tokens() const { return tokens_; }
+
  private:
   int64_t places() const { return static_cast<int64_t>(tokens_.size()) - context_; }  // where a window can begin
   int64_t begin(int64_t row) const;
@@ -59,21 +64,38 @@ class TextWindows : public RowSource {
 };
 
 struct TextOptions {
-  int64_t context = 64;  // characters that a window has
+  int64_t tokens = 0;    // word pieces (data/byte_pairs.h) that there are to be; 0: characters
+  int64_t context = 64;  // tokens that a window has
   int64_t windows = 0;   // that an epoch of the training part shows; 0: as many as lie side by side in it
   Fractions fractions = {.validation = 0.1, .test = 0};
 };
 
+// A text in tokens, divided.
+struct TokenText {
+  TokenizerPtr tokenizer;
+  std::vector<std::string> names;  // of all tokens: the classes
+  struct Parts {
+    std::vector<int32_t> train, validation, test;
+  } parts;
+};
+
+// A text, divided by position: the training part first, then validation, then test. Characters are those of all parts;
+// word pieces are learnt from the training part. Fails naming `source` if it is to be in characters and is no UTF-8.
+TokenText tokenize(std::string_view text, const TextOptions& options, const std::string& source);
+
+// Its windows. Validation and test are judged by windows side by side, so that each token is predicted once. Fails
+// naming `source` if a part that is wanted has too few tokens.
+Splits window_splits(const TokenText& text, const TextOptions& options, const std::string& source);
+
+// Both.
+Splits text_splits(std::string_view text, const TextOptions& options, const std::string& source);
+
 // How many windows of `context` tokens lie side by side among so many, each with the token behind it.
 int64_t windows_side_by_side(int64_t tokens, int64_t context);
 
-// A text, divided by position: the training part first, then validation, then test; these two are judged by windows
-// side by side, so that each character is predicted once. The characters of all parts are the classes. Fails naming
-// `source` if it is no UTF-8, or has too few characters for a part that is wanted.
-Splits text_splits(std::string_view text, const TextOptions& options, const std::string& source);
-
-// Windows side by side of another text in known characters.
-Dataset text_dataset(std::string_view text, const Characters& characters, int64_t context, const std::string& source);
+// Windows side by side; `names` are the tokens'. Fails naming `source` if there are too few for one.
+Dataset side_by_side(std::span<const int32_t> tokens, const std::vector<std::string>& names, int64_t context,
+                     const std::string& source);
 
 // The whole of a file.
 std::string read_text(const std::string& path);

@@ -1,6 +1,10 @@
 #include "descent/nn/attention.h"
 
+#include <cmath>
+
+#include "descent/nn/decoding.h"
 #include "descent/ops/attention.h"
+#include "descent/ops/concat.h"
 #include "descent/ops/permute.h"
 #include "descent/ops/reshape.h"
 #include "descent/ops/rotary.h"
@@ -28,6 +32,19 @@ void SelfAttention::make(int64_t features) {
   output_ = std::make_shared<Linear>(features, options_.output, at_);
 }
 
+// A new place: the keys and values before it are remembered, its own are at hand. f32 [B, heads, 1, features] each.
+Tensor SelfAttention::look_back(Pass& pass, Tensor query, Tensor key, Tensor value) const {
+  Decoding& decoding = *pass.decoding();
+  const int64_t places = decoding.places();
+  const Tensor keys = decoding.remember(pass, "keys", key), values = decoding.remember(pass, "values", value);
+  const Tensor scaled = query * (1 / std::sqrt(static_cast<double>(query.shape().back())));
+  const Tensor before = less(iota(pass.graph(), Shape{1, places}, 1, DType::i32, at_), decoding.position());
+  const Tensor scores = where(before, matmul(scaled, transpose(keys, at_), at_), {-HUGE_VAL, at_});
+  const Tensor all = softmax(concat({scores, sum(scaled * key, {-1}, true, at_)}, -1, at_), at_);
+  const Tensor of_others = matmul(slice_axis(all, -1, 0, places, 1, at_), values, at_);
+  return add({of_others, at_}, {slice_axis(all, -1, places, places + 1, 1, at_) * value, at_});
+}
+
 Tensor SelfAttention::forward(Pass& pass, Tensor x) {
   const std::string who = layer_label(pass, *this);
   if (x.dtype() != DType::f32 || x.rank() != 3)
@@ -44,11 +61,14 @@ Tensor SelfAttention::forward(Pass& pass, Tensor x) {
   };
   Tensor queries = heads(parts[0]), keys = heads(parts[1]);
   if (options_.rotary) {
-    const Tensor positions = iota(pass.graph(), Shape{places}, 0, DType::i32, at_);
+    const Tensor positions =
+        pass.decoding() ? pass.decoding()->position() : iota(pass.graph(), Shape{places}, 0, DType::i32, at_);
     queries = rotary(queries, positions, options_.rotary_base, at_);
     keys = rotary(keys, positions, options_.rotary_base, at_);
   }
-  const Tensor seen = attention(queries, keys, heads(parts[2]), options_.causal, at_);
+  const Tensor values = heads(parts[2]);
+  const Tensor seen = pass.decoding() ? look_back(pass, queries, keys, values)
+                                      : attention(queries, keys, values, options_.causal, at_);
   return trace_layer(pass, "output", *output_, reshape(permute(seen, {0, 2, 1, 3}, at_), x.shape(), at_));
 }
 

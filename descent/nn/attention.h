@@ -22,10 +22,12 @@ class SelfAttention : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return "attention(x)"; }
+  bool goes_place_by_place() const override { return options_.causal; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
 
  private:
   void make(int64_t features);
+  Tensor look_back(Pass& pass, Tensor query, Tensor key, Tensor value) const;
 
   int64_t heads_;
   AttentionOptions options_;

@@ -1,5 +1,6 @@
 #include "descent/nn/embedding.h"
 
+#include "descent/nn/decoding.h"
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/gather.h"
@@ -73,7 +74,9 @@ Tensor LearntPositions::forward(Pass& pass, Tensor x) {
   if (weight_->type().shape[1] != features)
     fail(at_, text(who, "input ", x.type(), " has ", features, " features, but the weight ", weight_->type(), " has ",
                    weight_->type().shape[1]));
-  return add({x, at_}, {slice_axis(pass.parameter(weight_), 0, 0, places, 1, at_), at_});
+  const Tensor weight = pass.parameter(weight_);
+  if (Decoding* decoding = pass.decoding()) return add({x, at_}, {gather(weight, decoding->position(), at_), at_});
+  return add({x, at_}, {slice_axis(weight, 0, 0, places, 1, at_), at_});
 }
 
 SinusoidalPositions::SinusoidalPositions(double base, Site at) : base_(base), at_(at) {
@@ -85,7 +88,8 @@ Tensor SinusoidalPositions::forward(Pass& pass, Tensor x) {
   if (x.shape().back() % 2 != 0)
     fail(at_, text(layer_label(pass, *this), "input ", x.type(), " has an odd number of features, but sines and ",
                    "cosines come in pairs"));
-  const Tensor places = iota(pass.graph(), Shape{x.shape()[x.rank() - 2]}, 0, DType::i32, at_);
+  const Tensor places = pass.decoding() ? pass.decoding()->position()
+                                        : iota(pass.graph(), Shape{x.shape()[x.rank() - 2]}, 0, DType::i32, at_);
   return add({x, at_}, {sinusoids(places, x.shape().back(), base_, at_), at_});
 }
 

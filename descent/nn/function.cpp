@@ -24,11 +24,13 @@ Function::Traced Function::trace(std::span<const Type> types) const {
     return default_backend().runs_whole(op, in);
   };
   out.touched = pass.touched();
-  for (const Pass::Touched& touched : out.touched)
+  for (const Pass::Touched& touched : out.touched) {
+    if (!touched.after) out.options.kept.push_back(touched.state->name());
     if (touched.after) {
       out.options.updates.emplace_back(out.results.size(), touched.state->name());
       out.results.push_back(touched.after);
     }
+  }
   return out;
 }
 

@@ -19,6 +19,7 @@ class Dropout : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("Dropout ", rate_); }
   std::string formula() const override { return "dropout(x)"; }
+  bool goes_place_by_place() const override { return true; }
 
  private:
   double rate_;
@@ -33,6 +34,7 @@ class LayerNorm : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "LayerNorm"; }
   std::string formula() const override { return "g norm(x) + b"; }
+  bool goes_place_by_place() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -49,6 +51,7 @@ class RmsNorm : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "RmsNorm"; }
   std::string formula() const override { return "g norm(x)"; }
+  bool goes_place_by_place() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:

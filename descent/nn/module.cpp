@@ -74,4 +74,10 @@ std::vector<StatePtr> all_states(const Module& net) {
   return out;
 }
 
+bool children_go_place_by_place(const Module& layer) {
+  for (const auto& [name, child] : layer.children())
+    if (!child->goes_place_by_place()) return false;
+  return true;
+}
+
 }  // namespace descent::nn

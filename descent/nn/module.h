@@ -43,6 +43,10 @@ class Module {
   // The layers inside it with their names, for walking a net.
   virtual std::vector<std::pair<std::string, std::shared_ptr<Module>>> children() const { return {}; }
 
+  // Whether what it makes of a place depends on that place and those before it alone, and it can go on from place to
+  // place (nn/decoding.h).
+  virtual bool goes_place_by_place() const { return false; }
+
   // Layers that start from what they see (patch whitening): whether it has not seen any examples yet, and its inputs
   // of some, f32; see nn/from_examples.h.
   virtual bool wants_examples() const { return false; }
@@ -81,5 +85,8 @@ void make_parameters(Module& net, const Type& input, uint64_t seed);
 // Every parameter, and every state (parameters included), of a net, by walking it.
 std::vector<ParameterPtr> all_parameters(const Module& net);
 std::vector<StatePtr> all_states(const Module& net);
+
+// Whether all layers that a layer holds go place by place.
+bool children_go_place_by_place(const Module& layer);
 
 }  // namespace descent::nn

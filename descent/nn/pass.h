@@ -10,6 +10,7 @@
 
 namespace descent::nn {
 
+class Decoding;
 class Module;
 
 // The random numbers of a run: a key (the seed) and a counter that every training step advances. Two u32[2] states,
@@ -41,6 +42,10 @@ class Pass {
   Tensor random_key();
   Tensor random_counter();
   uint32_t next_stream() { return streams_++; }
+
+  // Traces for one new place of sequences (nn/decoding.h), from here on; null: for whole sequences.
+  void decode(Decoding* decoding) { decoding_ = decoding; }
+  Decoding* decoding() const { return decoding_; }
 
   // The layer being traced: nodes made while a Scope lives belong to it, and states made in it take its path as name.
   class Scope {
@@ -80,6 +85,7 @@ class Pass {
   uint64_t seed_;
   RandomStates* random_;
   uint32_t streams_ = 0;
+  Decoding* decoding_ = nullptr;
   std::vector<Touched> touched_;
   std::vector<ParameterPtr> parameters_;
   std::vector<TracedLayer> layers_;

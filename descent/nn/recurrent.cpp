@@ -1,5 +1,6 @@
 #include "descent/nn/recurrent.h"
 
+#include "descent/nn/decoding.h"
 #include "descent/ops/add.h"
 #include "descent/ops/concat.h"
 #include "descent/ops/matmul.h"
@@ -36,14 +37,30 @@ Tensor Recurrent::recurrent_product(Pass& pass, Tensor state) const {
   return matmul(state, pass.parameter(parameters_.front()), at_);
 }
 
+// A new place: the states are those of the last one.
+Tensor Recurrent::go_on(Pass& pass, Tensor from_input) {
+  const int64_t sequences = from_input.shape()[0];
+  std::vector<StatePtr> kept;
+  Tensors states;
+  for (size_t i = 0; i < states_kept(); ++i) {
+    kept.push_back(pass.decoding()->memory(pass, text("state", i), {DType::f32, {sequences, hidden_}}));
+    states.push_back(pass.read(kept.back()));
+  }
+  const Tensors after = step(pass, reshape(from_input, {sequences, gates_ * hidden_}, at_), states);
+  for (size_t i = 0; i < kept.size(); ++i) pass.assign(kept[i], after[i]);
+  return reshape(after.front(), {sequences, 1, hidden_}, at_);
+}
+
 Tensor Recurrent::forward(Pass& pass, Tensor x) {
   check(pass, x.type());
   const int64_t sequences = x.shape()[0], places = x.shape()[1];
   if (!inputs_) inputs_ = std::make_shared<Linear>(gates_ * hidden_, LinearOptions{}, at_);
   // Place after place, so that what belongs to one lies together, and what belongs to all is one matrix.
   const Tensor rows = reshape(permute(x, {1, 0, 2}, at_), {places * sequences, x.shape()[2]}, at_);
-  const Tensors added = split(trace_layer(pass, "inputs", *inputs_, rows), 0, places, at_);
+  const Tensor from_input = trace_layer(pass, "inputs", *inputs_, rows);
   if (parameters_.empty()) make(pass);
+  if (pass.decoding()) return go_on(pass, from_input);
+  const Tensors added = split(from_input, 0, places, at_);
   const Tensor zeros = broadcast(constant_like(x, 0, at_), Shape{sequences, hidden_}, at_);
   Tensors states(states_kept(), zeros), shown;
   for (const Tensor& place : added) {

@@ -13,6 +13,7 @@ namespace descent::nn {
 class Recurrent : public Module {
  public:
   Tensor forward(Pass& pass, Tensor x) override;
+  bool goes_place_by_place() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::vector<ParameterPtr> parameters() const override { return parameters_; }
 
@@ -33,6 +34,7 @@ class Recurrent : public Module {
 
  private:
   void check(const Pass& pass, const Type& x) const;
+  Tensor go_on(Pass& pass, Tensor from_input);
 
   ModulePtr inputs_;
 };

@@ -42,6 +42,7 @@ class CompiledStep {
 
   Program program_;
   std::vector<CarriedInput> carried_;
+  std::vector<Array> sources_;          // of the carried copies; the program itself need not read them
   std::map<std::string, BufferId> by_name_;
   std::vector<Array> arrays_;           // by buffer
   std::vector<std::byte*> addresses_;   // by buffer

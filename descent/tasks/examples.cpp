@@ -31,6 +31,8 @@ Type Preprocess::batch(int64_t rows) const {
 
 std::string Preprocess::to_json() const {
   Json out{{"input", {{"dtype", to_text(input.dtype)}, {"shape", input.shape.to_vector()}}}, {"classes", classes}};
+  if (tokenizer) out["tokens"] = Json::parse(tokenizer->to_json());
+  if (conversations) out["conversations"] = true;
   if (fit) out["fit"] = std::string(data::to_text(*fit));
   if (sound_rate > 0) out["sound"] = {{"rate", sound_rate}};
   if (normalizer) out["normalizer"] = Json::parse(normalizer->to_json());
@@ -49,6 +51,8 @@ Preprocess Preprocess::from_json(const std::string& stored) {
                        std::ranges::all_of(sizes, [](int64_t size) { return size > 0 && size < (int64_t{1} << 31); });
     if (!sound) fail("the stored preprocessing has an impossible input type");
     out.input = {*dtype, Shape(sizes)};
+    if (in.contains("tokens")) out.tokenizer = data::Tokenizer::from_json(in.at("tokens").dump());
+    out.conversations = in.value("conversations", false);
     if (in.contains("fit")) out.fit = data::fit_mode_from_text(in.at("fit").get<std::string>());
     if (in.contains("sound")) {
       out.sound_rate = in.at("sound").at("rate").get<int64_t>();
@@ -182,6 +186,11 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
     return load_text_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string());
   if (entry.kind == data::catalogue::Kind::sounds)
     return load_sound_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string(), entry.names);
+  if (entry.kind == data::catalogue::Kind::conversations) {
+    std::vector<std::string> paths;
+    for (const data::catalogue::DataFile& file : entry.files) paths.push_back((data::catalogue::get(name) / file.name).string());
+    return load_conversation_examples(recipe, paths);
+  }
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
@@ -212,6 +221,10 @@ constexpr Source sources[] = {
     {"go", load_go_examples},
     {"text", [](const Recipe& recipe,
                 const std::string& path) { return load_text_examples(recipe, data_path(recipe, path).string()); }},
+    {"dialogue",
+     [](const Recipe& recipe, const std::string& value) {
+       return load_conversation_examples(recipe, conversation_paths(recipe, value));
+     }},
     {"table", [](const Recipe& recipe, const std::string& rows) {
        return of_table(recipe, data::parse_csv(rows, recipe.path.string() + " [data] table"));
      }}};

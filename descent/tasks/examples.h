@@ -9,6 +9,7 @@
 #include "descent/data/image.h"
 #include "descent/data/normalizer.h"
 #include "descent/data/table_encoder.h"
+#include "descent/data/tokenizer.h"
 #include "descent/tasks/recipe.h"
 #include "descent/tasks/task.h"
 
@@ -22,6 +23,8 @@ struct Preprocess {
   Type input = {};                                  // of one example
   std::optional<data::FitMode> fit = {};            // of images of any size: how they are brought to the input's
   int64_t sound_rate = 0;                           // of sounds: samples a second; 0: they are none
+  data::TokenizerPtr tokenizer = {};                // of texts; the classes are its tokens
+  bool conversations = false;                       // of texts: and marks for turns (data/conversations.h)
 
   // The type of a batch.
   Type batch(int64_t rows) const;

@@ -49,7 +49,9 @@ const std::vector<Setting>& data_settings() {
       {{"speaker_match", "", "likewise who speaks: parts are then parted by speaker"}},
       {{"test_match", "", "sounds in whose names it is found are the test part"}},
       {{"text", "", "a text file in UTF-8"}},
-      {{"context", int64_t{64}, "characters of a text that the net sees at once"}, 1, 1 << 20},
+      {{"dialogue", "", "conversations: TSV files, or text files with a turn in each line, parted by commas"}},
+      {{"tokens", int64_t{0}, "of `text` or `dialogue`: how many word pieces; 0: characters"}, 0, 1 << 20},
+      {{"context", int64_t{64}, "tokens of a text that the net sees at once"}, 1, 1 << 20},
       {{"windows", int64_t{0}, "of `context` characters that an epoch shows; 0: as many as lie side by side"}},
       {{"target", "", "the column to predict, in a table"}},
       {{"ignore", std::vector<Settings>{}, "columns that are not looked at"}},
@@ -235,8 +237,8 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name",   "csv",    "npz", "idx",  "cifar",
-                                         "images", "sounds", "go",  "text", "table"};
+  const std::vector<std::string> sources{"name",   "csv", "npz", "idx",  "cifar",    "images",
+                                         "sounds", "go",  "text", "dialogue", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

@@ -73,10 +73,13 @@ Json to_json(const train::Figures& figures) {
   return out;
 }
 
-// Rows that are made when they are wanted may be millions: some of those that were trained on speak for all.
+// Rows that are made when they are wanted may be millions, or long texts: some of those that were trained on speak for
+// all.
 data::Dataset training_rows(const data::Dataset& training) {
-  constexpr int64_t most = 20000;
-  return training.source ? training.spread(most) : training;
+  constexpr int64_t most_rows = 20000, most_places = int64_t{1} << 18;
+  if (!training.source) return training;
+  const int64_t places = training.targets ? training.targets.shape().without(0).elements() : 1;
+  return training.spread(std::min(most_rows, std::max<int64_t>(1, most_places / std::max<int64_t>(1, places))));
 }
 
 train::Evaluation judge(train::Evaluator& evaluator, const data::Dataset& part) {
@@ -117,6 +120,8 @@ RunResult train_run(const Recipe& recipe, const RunOptions& options) {
   result.test = test.figures;
   result.confusion = test.confusion;
   result.classes = experiment.preprocess.classes;
+  const data::Splits& splits = experiment.splits;
+  result.baseline = ngram_baseline(splits.train, splits.test.size() > 0 ? splits.test : splits.validation);
   if (const std::string note = separability_note(experiment, result.train); !note.empty()) result.notes.push_back(note);
   write_results(result, *experiment.net);
   return result;
@@ -139,6 +144,7 @@ std::string RunResult::to_json() const {
            {"notes", notes},
            {"warnings", report.warnings},
            {"weights_sha256", report.weights_sha256}};
+  if (baseline) out["baseline"] = tasks::to_json(baseline->figures());
   return out.dump();
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "descent/tasks/baseline.h"
 #include "descent/tasks/examples.h"
 #include "descent/train/trainer.h"
 
@@ -50,6 +51,7 @@ struct RunResult {
   train::Figures train = {}, validation = {}, test = {};
   std::optional<train::ConfusionMatrix> confusion = {};  // of the test part, of a classification
   std::vector<std::string> classes = {};                 // their names
+  std::optional<NGramBaseline> baseline = {};            // of a text: on its test part, or else its validation part
   std::vector<std::string> notes = {};  // what else is worth saying: that no line separates two classes ...
 
   std::string to_json() const;

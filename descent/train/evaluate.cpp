@@ -25,22 +25,37 @@ bool are_sequences(const Shape& outputs, const Shape& targets) {
   return targets.rank() > 1 && outputs.rank() == targets.rank() + 1;
 }
 
-// Rows that are made when they are wanted are not small, and a sequence is as many rows as it has places.
+// Rows that are made when they are wanted are not small, a sequence is as many rows as it has places, and each place has
+// a score for every class.
 int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
-  constexpr int64_t most_made = 256, most_places = 16384;
+  constexpr int64_t most_made = 256, most_places = 16384, most_scores = int64_t{1} << 24;
   if (!data.source) return options.batch_size;
   const int64_t targets = std::max<int64_t>(1, data.targets.shape().without(0).elements());
-  return std::min({most_made, options.batch_size, std::max<int64_t>(1, most_places / targets)});
+  const int64_t places = std::min(most_places, most_scores / std::max<int64_t>(1, std::ssize(data.classes)));
+  return std::min({most_made, options.batch_size, std::max<int64_t>(1, places / targets)});
+}
+
+// How many places' largest score, the first of equal ones, is their label's. (A confusion matrix of thousands of tokens
+// would be large, and nobody reads it.)
+int64_t right_places(const Array& scores, const Array& labels) {
+  const std::span<const float> values = scores.as<float>();
+  const auto classes = static_cast<size_t>(scores.shape().back());
+  int64_t right = 0;
+  size_t place = 0;
+  for (const int32_t label : labels.as<int32_t>()) {
+    const std::span<const float> own = values.subspan(place++ * classes, classes);
+    right += std::ranges::max_element(own) - own.begin() == label;
+  }
+  return right;
 }
 
 // The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
-ClassificationMetrics class_metrics(const Shape& outputs, const data::Dataset& data, double threshold, int64_t top_k) {
+void check_classes(const Shape& outputs, const data::Dataset& data) {
   const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
   if (named > 0 && named != classes)
     fail(text("evaluate: the net tells ", classes, " classes apart, the data have ", named));
   const int rank = data.targets.shape().rank();
   if (rank == 1 || are_sequences(outputs, data.targets.shape())) data::check_labels(data.targets, classes, "evaluate");
-  return ClassificationMetrics(classes, threshold, top_k);
 }
 
 }  // namespace
@@ -67,6 +82,7 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   RegressionMetrics numbers(options_.unit);
   ValueMetrics values;
   double loss = 0;
+  int64_t right = 0;  // places of sequences
   bool sequences = false;
   for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
@@ -74,14 +90,22 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
     loss += results[1].item() * static_cast<double>(end - begin);
     if (!labels) return numbers.add(results[0], targets);
     sequences = are_sequences(results[0].shape(), targets.shape());
+    if (sequences) {
+      if (begin == 0) check_classes(results[0].shape(), data);
+      right += right_places(results[0], targets);
+      return;
+    }
     const ChoiceArrays choice = choice_of(results[0], targets);
-    if (!classes) classes = class_metrics(choice.scores.shape(), data, class_threshold(loss_), options_.top_k);
+    if (!classes) {
+      check_classes(choice.scores.shape(), data);
+      classes.emplace(class_count(choice.scores.shape()), class_threshold(loss_), options_.top_k);
+    }
     classes->add(choice.scores, choice.labels);
     values.add(results[0], targets);
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
   if (sequences) {
-    out.figures.emplace_back("accuracy", classes->accuracy());
+    out.figures.emplace_back("accuracy", static_cast<double>(right) / static_cast<double>(data.targets.elements()));
     if (loss_.name() == nn::CrossEntropy::name) out.figures.emplace_back("perplexity", std::exp(out.figures[0].second));
     return out;
   }

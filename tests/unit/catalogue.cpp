@@ -17,6 +17,7 @@
 #include "descent/data/archive.h"
 #include "descent/data/catalogue_process.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/conversations.h"
 #include "descent/data/text.h"
 
 namespace descent::data::catalogue {
@@ -136,7 +137,8 @@ TEST_F(Catalogue, entries_are_complete) {
     for (const DataFile& file : entry.files) EXPECT_EQ(file.sha256.size(), 64u) << file.name;
     for (const FileSupply& file : each.files)
       EXPECT_FALSE(file.forms.empty() ||
-                   (file.remotes.empty() && each.archive.addresses.empty() && !only_local.contains(entry.name)))
+                   (file.remotes.empty() && each.archive.addresses.empty() && each.pack.empty() &&
+                    !only_local.contains(entry.name)))
           << entry.name;
   }
   for (const char* name : {"mnist", "fashion-mnist", "cifar10", "iris", "wine", "breast-cancer", "california-housing"})
@@ -428,6 +430,14 @@ TEST_P(RealData, reads_as_the_entry_says) {
     const std::string content = read_text((get(entry.name, options) / entry.files[0].name).string());
     EXPECT_EQ(static_cast<int64_t>(Characters::of(content, entry.name).encode(content, entry.name).size()),
               entry.training_examples);
+    return;
+  }
+  if (entry.kind == Kind::conversations) {
+    int64_t turns = 0;
+    for (const DataFile& file : entry.files)
+      for (const Conversation& each : read_conversations((get(entry.name, options) / file.name).string()))
+        turns += std::ssize(each);
+    EXPECT_EQ(turns, entry.training_examples);
     return;
   }
   const Splits splits = load(entry.name, {.validation = 0.1, .test = 0.2, .seed = 1}, options);

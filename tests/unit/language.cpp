@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "descent/tasks/generate.h"
 #include "tests/unit/data_testing.h"
 #include "tests/unit/step_reference.h"
 

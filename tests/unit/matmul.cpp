@@ -66,7 +66,8 @@ double worst_error(const Case& c) {
 TEST(Matmul, EveryShapeOrderTypeAndEpilogue) {
   const int64_t sizes[][3] = {{1, 1, 1},     {1, 70, 3},     {5, 7, 9},       {6, 64, 16},
                               {7, 65, 17},   {13, 10, 33},   {128, 10, 512},  {12, 130, 64},
-                              {97, 200, 31}, {128, 512, 10}, {64, 1024, 128}, {40, 33, 784}};
+                              {97, 200, 31}, {128, 512, 10}, {64, 1024, 128}, {40, 33, 784},
+                              {1, 300, 257}, {1, 33, 784},   {1, 64, 64},     {1, 1200, 130}};
   for (const auto& [m, n, k] : sizes)
     for (const int order : {0, 1, 2, 3})
       for (const DType in : {DType::f32, DType::bf16})
@@ -113,24 +114,60 @@ TEST(Matmul, OneRightOperandForMany) {
   }
 }
 
-TEST(Matmul, TheSameForEveryNumberOfThreads) {
+// Products of so many rows, and one deep enough to be made in parts.
+void expect_the_same_for_every_number_of_threads(int64_t rows) {
   const int before = thread_count();
   Graph graph;
-  const Tensor a = input(graph, "a", {DType::f32, {70, 300}}), b = input(graph, "b", {DType::f32, {300, 190}});
-  const Tensor deep = input(graph, "deep", {DType::bf16, {150, 2000}});
-  const std::vector<Value> results{matmul(a, b).value(),
+  const Tensor a = input(graph, "a", {DType::f32, {rows, 300}}), b = input(graph, "b", {DType::f32, {300, 190}});
+  const Tensor c = input(graph, "c", {DType::f32, {190, 300}}), deep = input(graph, "deep", {DType::bf16, {150, 2000}});
+  const std::vector<Value> results{matmul(a, b).value(), matmul(a, transpose(c)).value(),
                                    apply<Matmul>({deep, transpose(deep)}, {{"to", DType::f32}}, {}).value()};
-  const std::map<std::string, Array> arrays{
-      {"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}, {"deep", random_array(deep.type(), 3)}};
+  const std::map<std::string, Array> arrays{{"a", random_array(a.type(), 1)},
+                                            {"b", random_array(b.type(), 2)},
+                                            {"c", random_array(c.type(), 3)},
+                                            {"deep", random_array(deep.type(), 4)}};
   std::vector<std::vector<double>> first;
   for (const int threads : {1, 2, 3, 4}) {
     set_thread_count(threads);
     std::vector<std::vector<double>> got;
     for (const Array& each : run_once(graph, results, arrays)) got.push_back(each.to_doubles());
     if (threads == 1) first = got;
-    EXPECT_EQ(first, got) << threads << " threads";
+    EXPECT_EQ(first, got) << threads << " threads, " << rows << " rows";
   }
   set_thread_count(before);
+}
+
+TEST(Matmul, TheSameForEveryNumberOfThreads) {
+  for (const int64_t rows : {1, 70}) expect_the_same_for_every_number_of_threads(rows);
+}
+
+// Attention's products of one new place: a row times each head's keys, transposed, and times its values.
+TEST(Matmul, BatchesOfOneRow) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Graph graph;
+    const Tensor a = input(graph, "a", {dtype, {2, 3, 1, 40}}), b = input(graph, "b", {dtype, {2, 3, 70, 40}});
+    const Tensor c = input(graph, "c", {dtype, {2, 3, 40, 90}});
+    const std::vector<Value> results{
+        apply(op_def<Matmul>(), Tensors{a, transpose(b)}, {{"to", DType::f32}}, {})[0].value(),
+        apply(op_def<Matmul>(), Tensors{a, c}, {{"to", DType::f32}}, {})[0].value()};
+    const std::map<std::string, Array> arrays{
+        {"a", random_array(a.type(), 1)}, {"b", random_array(b.type(), 2)}, {"c", random_array(c.type(), 3)}};
+    const std::vector<Array> got = run_once(graph, results, arrays);
+    for (int64_t i = 0; i < 6; ++i) {
+      for (int64_t n = 0; n < 70; ++n) {
+        double sum = 0;
+        for (int64_t k = 0; k < 40; ++k)
+          sum += arrays.at("a").at(i * 40 + k) * arrays.at("b").at((i * 70 + n) * 40 + k);
+        EXPECT_NEAR(got[0].at(i * 70 + n), sum, 2e-5);
+      }
+      for (int64_t n = 0; n < 90; ++n) {
+        double sum = 0;
+        for (int64_t k = 0; k < 40; ++k)
+          sum += arrays.at("a").at(i * 40 + k) * arrays.at("c").at((i * 40 + k) * 90 + n);
+        EXPECT_NEAR(got[1].at(i * 90 + n), sum, 2e-5);
+      }
+    }
+  }
 }
 
 TEST(Matmul, BatchesAndNothing) {

@@ -92,7 +92,8 @@ TEST(TextSplits, AreByPosition) {
 }
 
 TEST(TextSplits, JudgeEachCharacterOnce) {
-  const Dataset data = text_dataset(alphabet, Characters::of(alphabet, "abc"), 5, "abc");
+  const Characters characters = Characters::of(alphabet, "abc");
+  const Dataset data = side_by_side(characters.encode(alphabet, "abc"), characters.all(), 5, "abc");
   std::vector<int32_t> seen;
   for (int64_t row = 0; row < data.size(); ++row)
     for (const int32_t target : targets_of(data, row)) seen.push_back(target);
@@ -111,12 +112,12 @@ TEST(TextSplits, SayWhatIsTooShort) {
     return "nothing was wrong";
   };
   EXPECT_EQ(sentence(alphabet, {.context = 10, .fractions = {.validation = 0.1}}),
-            "abc: the validation part has 3 characters, too few for a window of 10 and the next one");
+            "abc: the validation part has 3 tokens, too few for a window of 10 and the next one");
   EXPECT_EQ(sentence(alphabet, {.context = 26, .fractions = {0, 0}}),
-            "abc: the training part has 26 characters, too few for a window of 26 and the next one");
+            "abc: the training part has 26 tokens, too few for a window of 26 and the next one");
   EXPECT_EQ(sentence(alphabet, {.context = 25, .fractions = {0, 0}}), "nothing was wrong");
   EXPECT_EQ(sentence("", {.fractions = {0, 0}}),
-            "abc: the training part has 0 characters, too few for a window of 64 and the next one");
+            "abc: the training part has 0 tokens, too few for a window of 64 and the next one");
   EXPECT_NE(sentence(alphabet, {.fractions = {0.5, 0.5}}), "nothing was wrong");
 }
 

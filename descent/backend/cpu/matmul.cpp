@@ -259,6 +259,10 @@ int useful_threads(const gemm::Problem& problem, int64_t batch) {
 std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program) {
   if (!is_multiplied_here(step.reads[0].dtype)) fail(text("matrix products on the CPU take f32 or bf16, not ", step.reads[0].dtype));
   if (is_empty(step)) return std::make_unique<EmptyMatmul>(step);
+  if (std::unique_ptr<Call> row = make_gemv(step)) {
+    if (!step.epilogue) return row;
+    return std::make_unique<WithEpilogue>(std::move(row), step, program);
+  }
   if (const gemm::Kernels* own = gemm::best_kernels(step.reads[0].dtype == DType::bf16)) {
     if (own->go_on && step.reads[0].sizes.size() == 2) return make_blocked_matmul(step, program, *own);
     return std::make_unique<GemmMatmul>(step, program, *own);
