@@ -48,7 +48,7 @@ struct SoundOptions {
   double seconds = 0;  // of a clip, of which the loudest part is taken if it is longer; 0: as long as 49 of 50 are, at
                        // most longest_clip
   SoundNames names = {};
-  Fractions fractions = {};
+  Fractions fractions = {.validation = 0, .test = 0};
   uint64_t seed = 0;                        // of the division
   int64_t memory_bytes = int64_t{4} << 30;  // that all clips may take
   static constexpr double longest_clip = 3;
