@@ -19,14 +19,19 @@ namespace descent::cpu {
 
 namespace {
 
-constexpr int64_t panels_bytes = 1280 << 10;  // of the panels that stay
-constexpr int64_t tiles_bytes = 320 << 10;    // of the tiles in hand beside them
-constexpr int64_t block_side = 384;           // of a block of C that is made in parts along k
-constexpr int64_t block_depth = 768;          // of such a part
-constexpr int64_t side = 32;                  // of a tile and of a panel
-constexpr int64_t halved_depth = 1024,
-                  halved_size =
-                      256 << 10;  // products that are made in halves: at least so deep, at most so many elements
+constexpr int64_t side = 32;  // of a tile and of a panel
+
+// Bytes of the panels that stay, and of the tiles in hand beside them; and of panels that are so small that each thread
+// may have all of them, and rows of its own.
+constexpr int64_t panels_bytes = 1280 << 10, tiles_bytes = 320 << 10, own_panels_bytes = 640 << 10;
+
+// A block of C that is made in parts along k: the side of a square one, the greatest depth of a part, and the most
+// elements of both operands of a part.
+constexpr int64_t block_side = 384, block_depth = 768, part_elements = 600 << 10;
+
+// Products that are made in halves: at least so deep, at most so many elements.
+constexpr int64_t halved_depth = 1024, halved_size = 256 << 10;
+
 constexpr int64_t epilogue_columns = 512;  // of a piece, beside which the epilogue's own arrays want room
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -107,7 +112,8 @@ class BlockedMatmul : public Call {
     halves_ = goes_in_halves();
     const int64_t tiles = ceil_div(problem_.m, side), panels = ceil_div(problem_.n, side);
     const auto even = [&](int64_t units) { return units % threads == 0 || units >= 4 * threads; };
-    by_rows_ = even(tiles) == even(panels) ? copies(true, threads) < copies(false, threads) : even(tiles);
+    const bool fewer = even(tiles) == even(panels) ? copies(true, threads) < copies(false, threads) : even(tiles);
+    by_rows_ = fewer || (tiles % threads == 0 && problem_.n * problem_.k * 2 <= own_panels_bytes);
     threads_ = static_cast<int>(std::min<int64_t>(threads, by_rows_ ? tiles : panels));
     rows_ = by_rows_ ? round_up(ceil_div(tiles, threads_) * side, side) : tiles * side;
     columns_ = by_rows_ ? panels * side : ceil_div(panels, threads_) * side;
@@ -138,9 +144,15 @@ class BlockedMatmul : public Call {
     pitch_ = piece_columns_ + 16;
   }
   void plan_parts() {
-    depth_each_ = part_size(halves_ ? half_depth() : problem_.k, block_depth, side);
-    columns_each_ = part_size(columns_, block_side, side);
-    rows_each_ = part_size(rows_, block_side, side);
+    // Where one side is short, the other may be longer.
+    const auto beside = [](int64_t other) {
+      return std::max(block_side, block_side * block_side / other / side * side);
+    };
+    rows_each_ = part_size(rows_, beside(part_size(columns_, block_side, side)), side);
+    columns_each_ = part_size(columns_, beside(rows_each_), side);
+    const int64_t deepest =
+        std::clamp(part_elements / (rows_each_ + columns_each_) / side * side, 8 * side, block_depth);
+    depth_each_ = part_size(halves_ ? half_depth() : problem_.k, deepest, side);
     piece_columns_ = columns_each_;
     pitch_ = columns_each_ + 16;  // not a power of two, or the rows' lines would all be in few places of the cache
   }
