@@ -42,6 +42,18 @@ void check(const tasks::Run& run, const EvaluateFlags& flags) {
     throw UsageError(text("--flip and --shift are for images; ", flags.run, " was trained on games of Go: --views 8"));
 }
 
+// What counting makes of the run's own training part; a run that is judged on another text need not have that any more.
+std::optional<tasks::NGramBaseline> counted(const tasks::Run& run, const data::Dataset& data) {
+  if (!tasks::is_language(run.preprocess)) return std::nullopt;
+  try {
+    return tasks::ngram_baseline(run.examples("train"), data);
+  } catch (const Error& error) {
+    fmt::print(stderr, "there is no n-gram to compare with, since the training data cannot be read: {}\n",
+               error.what());
+    return std::nullopt;
+  }
+}
+
 void run_evaluate(const EvaluateFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
   check(run, flags);
@@ -52,8 +64,7 @@ void run_evaluate(const EvaluateFlags& flags) {
   // What a move is taken for is told by its place alone, and says nothing.
   if (tasks::go_board_size(run.preprocess)) evaluation.confusion.reset();
   const auto& confusion = evaluation.confusion;
-  std::optional<tasks::NGramBaseline> baseline;
-  if (tasks::is_language(run.preprocess)) baseline = tasks::ngram_baseline(run.examples("train"), data);
+  const std::optional<tasks::NGramBaseline> baseline = counted(run, data);
   if (!flags.json) {
     fmt::print("{}, {} examples{}: {}\n", flags.data, data.size(),
                views > 1 ? fmt::format(", the mean of {} views of each", views) : "", to_text(evaluation.figures));
@@ -83,7 +94,8 @@ void add_evaluate(CLI::App& program) {
   command->add_flag_callback(
       "--flip", [flags] { flags->flip = true; },
       "average what the net says of each image and of its mirror image (default: as the recipe says)");
-  command->add_flag_callback("--no-flip", [flags] { flags->flip = false; }, "do not, whatever the recipe says");
+  command->add_flag_callback(
+      "--no-flip", [flags] { flags->flip = false; }, "do not, whatever the recipe says");
   command
       ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));

@@ -77,7 +77,19 @@ TEST_F(TalkRun, IsTrainedJudgedAndTalkedWith) {
   EXPECT_EQ(run({"chat", "run", "--say", "hi", "--top-p", "0"}).code, 2);
   EXPECT_TRUE(has(run({"generate", "run", "--prompt", "h\xff", "--length", "5", "--json"}).out, "\"text\""));
 
+  // Without the data that it was trained on it is judged on others, and talks.
+  std::string others_said;
+  for (int i = 0; i < 20; ++i) others_said += "hi\nhello you\nhow are you\nfine, " + std::to_string(i) + "\n\n";
+  file("others.txt", others_said);
+  fs::rename(folder_ / "talks.txt", folder_ / "gone.txt");
+  const Ended others = run({"evaluate", "run", "--data", "others.txt"});
+  EXPECT_EQ(others.code, 0) << others.err;
+  EXPECT_TRUE(has(others.out, "perplexity")) << others.out;
+  EXPECT_TRUE(has(others.err, "there is no n-gram to compare with")) << others.err;
+  EXPECT_EQ(run({"chat", "run", "--say", "hi", "--greedy"}).out, "hello you\n");
+
   // Ctrl-C ends the conversation, cleanly.
+  fs::remove(folder_ / "out.txt");  // what earlier ones said
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const pid_t child = start({"chat", "run"}, [&] { ::dup2(ends[0], STDIN_FILENO); });
