@@ -14,6 +14,8 @@ find_package(CURL REQUIRED)                   # the catalogue's downloads
 find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)    # .npz
 pkg_check_modules(libarchive REQUIRED IMPORTED_TARGET libarchive)  # archives of games
+pkg_check_modules(sndfile REQUIRED IMPORTED_TARGET sndfile)      # WAV and FLAC
+pkg_check_modules(samplerate REQUIRED IMPORTED_TARGET samplerate)  # sounds of any rate
 pkg_check_modules(libhwy REQUIRED IMPORTED_TARGET libhwy)    # vector kernels with run-time dispatch
 find_path(XBYAK_INCLUDE xbyak/xbyak.h REQUIRED)              # elementwise kernels as machine code
 find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)       # recipes
@@ -21,5 +23,5 @@ find_path(TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)       # recipes
 add_library(descent_dependencies INTERFACE)
 target_link_libraries(descent_dependencies INTERFACE OpenMP::OpenMP_CXX Threads::Threads ${DNNL_LIBRARY} fmt::fmt CLI11::CLI11
   nlohmann_json::nlohmann_json PNG::PNG JPEG::JPEG ZLIB::ZLIB CURL::libcurl OpenSSL::Crypto PkgConfig::libzip
-  PkgConfig::libarchive PkgConfig::libhwy)
+  PkgConfig::libarchive PkgConfig::sndfile PkgConfig::samplerate PkgConfig::libhwy)
 target_include_directories(descent_dependencies SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE} ${DNNL_INCLUDE} ${XBYAK_INCLUDE})
