@@ -21,7 +21,9 @@ constexpr Maker makers[] = {{"matmul", make_matmul},
                             {"sum_pool", make_pool},
                             {"sum_pool_gradient", make_pool},
                             {"gather", make_gather},
-                            {"scatter_add", make_scatter_add}};
+                            {"scatter_add", make_scatter_add},
+                            {"ctc_loss", make_ctc},
+                            {"ctc_gradient", make_ctc}};
 
 }  // namespace
 

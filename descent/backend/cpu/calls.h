@@ -29,5 +29,6 @@ std::unique_ptr<Call> make_conv(const CallStep& step, const Program& program);  
 std::unique_ptr<Call> make_pool(const CallStep& step, const Program& program);    // max_pool, sum_pool, their gradients, take_taps
 std::unique_ptr<Call> make_gather(const CallStep& step, const Program& program);
 std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program& program);
+std::unique_ptr<Call> make_ctc(const CallStep& step, const Program& program);  // ctc_loss, ctc_gradient
 
 }  // namespace descent::cpu
