@@ -24,6 +24,7 @@ class Activation : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return std::string(row_->formula); }
+  bool takes_lengths() const override { return true; }
   std::string_view suited_initializer() const override { return row_->suited; }
 
  private:

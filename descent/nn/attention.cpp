@@ -48,7 +48,9 @@ Tensor SelfAttention::forward(Pass& pass, Tensor x) {
     queries = rotary(queries, positions, options_.rotary_base, at_);
     keys = rotary(keys, positions, options_.rotary_base, at_);
   }
-  const Tensor seen = attention(queries, keys, heads(parts[2]), options_.causal, at_);
+  const Tensor lengths = pass.lengths();
+  const Tensor seen = lengths ? padded_attention(queries, keys, heads(parts[2]), lengths, options_.causal, at_)
+                              : attention(queries, keys, heads(parts[2]), options_.causal, at_);
   return trace_layer(pass, "output", *output_, reshape(permute(seen, {0, 2, 1, 3}, at_), x.shape(), at_));
 }
 

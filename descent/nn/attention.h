@@ -22,6 +22,7 @@ class SelfAttention : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return "attention(x)"; }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
 
  private:

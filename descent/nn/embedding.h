@@ -14,6 +14,7 @@ class Embedding : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("Embedding ", count_, " x ", features_); }
   std::string formula() const override { return "W[x]"; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
   const ParameterPtr& weight() const { return weight_; }  // null before the first forward()
@@ -33,6 +34,7 @@ class TiedScores : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "TiedScores"; }
   std::string formula() const override { return "W^T x"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   std::shared_ptr<Embedding> embedding_;
@@ -47,6 +49,7 @@ class LearntPositions : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("LearntPositions ", most_); }
   std::string formula() const override { return "x + W"; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -63,6 +66,7 @@ class SinusoidalPositions : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "SinusoidalPositions"; }
   std::string formula() const override { return "x + sinusoids"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   double base_;

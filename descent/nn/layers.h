@@ -19,6 +19,7 @@ class Dropout : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("Dropout ", rate_); }
   std::string formula() const override { return "dropout(x)"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   double rate_;
@@ -33,6 +34,7 @@ class LayerNorm : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "LayerNorm"; }
   std::string formula() const override { return "g norm(x) + b"; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -49,6 +51,7 @@ class RmsNorm : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "RmsNorm"; }
   std::string formula() const override { return "g norm(x)"; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -66,6 +69,7 @@ class Normalize : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Normalize"; }
   std::string formula() const override { return "s x + t"; }
+  bool takes_lengths() const override { return true; }
   std::vector<StatePtr> states() const override;
 
  private:
@@ -81,6 +85,7 @@ class Scale : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override;
+  bool takes_lengths() const override { return true; }
 
  private:
   double factor_;
@@ -93,6 +98,7 @@ class OneHot : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("OneHot ", classes_); }
   std::string formula() const override { return "one_hot(x)"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   int64_t classes_;

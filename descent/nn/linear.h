@@ -24,6 +24,7 @@ class Linear : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return options_.bias ? "W x + b" : "W x"; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
   void followed_by(const Module& next) override { suited_ = next.suited_initializer(); }
 

@@ -13,6 +13,7 @@ namespace descent::nn {
 class Recurrent : public Module {
  public:
   Tensor forward(Pass& pass, Tensor x) override;
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::vector<ParameterPtr> parameters() const override { return parameters_; }
 

@@ -16,6 +16,7 @@ class Sequential : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Sequential"; }
   std::string formula() const override { return "f(x)"; }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::string_view suited_initializer() const override;
   void followed_by(const Module& next) override;
@@ -34,6 +35,7 @@ class Residual : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Residual"; }
   std::string formula() const override { return shortcut_ ? "h(x) + f(x)" : "x + f(x)"; }
+  bool takes_lengths() const override { return true; }
   // The layers of f; then h as one, called "shortcut".
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   void followed_by(const Module& next) override { inner_.followed_by(next); }
@@ -54,6 +56,7 @@ class Branches : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Branches"; }
   std::string formula() const override { return "[f(x)]"; }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::string_view suited_initializer() const override { return layers_.front().module->suited_initializer(); }
   void followed_by(const Module& next) override;
