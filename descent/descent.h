@@ -22,6 +22,7 @@
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
 #include "descent/nn/sequential.h"
+#include "descent/nn/sound_features.h"
 #include "descent/nn/summary.h"
 #include "descent/nn/whitening.h"
 
@@ -37,6 +38,7 @@
 #include "descent/train/trainer.h"
 
 // Data and files.
+#include "descent/data/audio.h"
 #include "descent/data/batches.h"
 #include "descent/data/catalogue.h"
 #include "descent/data/cifar.h"
@@ -47,6 +49,7 @@
 #include "descent/data/image_folder.h"
 #include "descent/data/normalizer.h"
 #include "descent/data/npz.h"
+#include "descent/data/sounds.h"
 #include "descent/data/table_encoder.h"
 #include "descent/io/checkpoint.h"
 #include "descent/io/net.h"

@@ -70,9 +70,10 @@ void add_evaluate(CLI::App& program) {
   auto flags = std::make_shared<EvaluateFlags>();
   CLI::App* command = add_command(program, "evaluate", "judge a run on data", flags, run_evaluate);
   command->add_option("run", flags->run, "the run's directory")->required();
-  command->add_option("--data", flags->data,
-                      "test (default), validation, train, or a file (CSV, NPZ, text) or folder (idx, CIFAR-10, class folders "
-                      "of images, games)");
+  command->add_option(
+      "--data", flags->data,
+      "test (default), validation, train, or a file (CSV, NPZ, text) or folder (idx, CIFAR-10, class folders "
+      "of images or sounds, games)");
   // As functions: a flag that is bound to an optional gives it a value even where it does not stand.
   command->add_flag_callback(
       "--flip", [flags] { flags->flip = true; },

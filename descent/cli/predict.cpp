@@ -108,7 +108,8 @@ void add_predict(CLI::App& program) {
   command->add_option("run", flags->run, "the run's directory")->required();
   command
       ->add_option("inputs", flags->inputs,
-                   "images (PNG, JPEG, or FILE:NUMBER of an idx file), CSV files, NAME=VALUE,..., or SGF files")
+                   "images (PNG, JPEG, or FILE:NUMBER of an idx file), WAV or FLAC files, CSV files, NAME=VALUE,..., "
+                   "or SGF files")
       ->required();
   command->add_option("--top", flags->top, "how many classes to name (default 3), or moves (5)")
       ->check(CLI::Range(1, 1000));

@@ -1,4 +1,4 @@
-// descent train RECIPE.toml | --resume RUN, and descent fit DATA.csv --target COLUMN | PHOTOS
+// descent train RECIPE.toml | --resume RUN, and descent fit DATA.csv --target COLUMN | PHOTOS | SOUNDS
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -7,10 +7,12 @@
 #include "descent/base/threads.h"
 #include "descent/cli/command.h"
 #include "descent/cli/confusion.h"
+#include "descent/data/sounds.h"
 #include "descent/nn/function.h"
 #include "descent/tasks/fit_images.h"
 #include "descent/tasks/fit_table.h"
 #include "descent/tasks/run.h"
+#include "descent/tasks/sounds.h"
 
 namespace descent::cli {
 
@@ -103,13 +105,15 @@ struct FitFlags {
   bool json = false;
 };
 
-// A folder is one of images; a table is one of images, too, unless there is a column to predict.
+// A folder is one of images or sounds; a table is one of images, too, unless there is a column to predict.
 std::string recipe_for(const FitFlags& flags) {
   const bool folder = fs::is_directory(flags.data);
   if (folder && !flags.target.empty())
-    throw UsageError(text("--target is for tables; the classes of images in ", flags.data, " are its folders"));
+    throw UsageError(text("--target is for tables; the classes of what is in ", flags.data, " are its folders"));
   if (!flags.target.empty()) return tasks::recipe_for_table(flags.data, flags.target);
-  if (!folder && !fs::exists(flags.data)) throw UsageError(text("there is no table or folder of images ", flags.data));
+  if (!folder && !fs::exists(flags.data))
+    throw UsageError(text("there is no table or folder of images or sounds ", flags.data));
+  if (folder && data::holds_sounds(flags.data)) return tasks::recipe_for_sounds(flags.data);
   try {
     return tasks::recipe_for_images(tasks::image_set(flags.data), tasks::has_convolutions());
   } catch (const Error& error) {
@@ -156,10 +160,11 @@ void add_train(CLI::App& program) {
 void add_fit(CLI::App& program) {
   auto flags = std::make_shared<FitFlags>();
   CLI::App* command =
-      add_command(program, "fit", "make a sensible recipe for a table or for images, and train it", flags, run_fit);
+      add_command(program, "fit", "make a sensible recipe for a table, images or sounds, and train it", flags, run_fit);
   command
       ->add_option("data", flags->data,
-                   "a CSV file, or a folder with a folder of images for each class (or a CSV file of paths and labels)")
+                   "a CSV file, or a folder with a folder of images or sounds for each class (or a CSV file of images "
+                   "and labels)")
       ->required();
   command->add_option("--target", flags->target, "of a table, the column to predict");
   command->add_option("--out", flags->out, "the run's directory (default: runs/NAME)");

@@ -85,7 +85,19 @@ class Walk {
   }
 
   void packed(const std::string& path) {
-    const Archive file = opened(path);
+    const Archive file = unopened();
+    if (archive_read_open_filename(file.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) fail_archive(path, file.get());
+    entries(file, path);
+  }
+
+  void packed(std::string_view bytes, const std::string& name) {
+    const Archive file = unopened();
+    if (archive_read_open_memory(file.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) fail_archive(name, file.get());
+    entries(file, name);
+  }
+
+ private:
+  void entries(const Archive& file, const std::string& path) {
     for (archive_entry* entry = nullptr;;) {
       const int status = archive_read_next_header(file.get(), &entry);
       if (status == ARCHIVE_EOF) return;
@@ -99,15 +111,13 @@ class Walk {
     }
   }
 
- private:
-  static Archive opened(const std::string& path) {
+  static Archive unopened() {
     Archive file(archive_read_new());
     if (!file) fail("there is no memory to open an archive");
     support_filters(file.get());
     archive_read_support_format_tar(file.get());
     archive_read_support_format_zip(file.get());
     archive_read_support_format_7zip(file.get());
-    if (archive_read_open_filename(file.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) fail_archive(path, file.get());
     return file;
   }
 
@@ -138,6 +148,41 @@ void each_file(const std::string& path, const WantFile& want, const TakeFile& ta
   if (fs::is_directory(path)) return walk.folder(path);
   if (is_archive(path)) return walk.packed(path);
   walk.plain(path);
+}
+
+void each_file_in(std::string_view archive, const std::string& name, const WantFile& want, const TakeFile& take,
+                  const FileLimits& limits) {
+  Walk(want, take, limits).packed(archive, name);
+}
+
+std::string packed_tar(std::span<const PackedFile> files) {
+  struct Free {
+    void operator()(archive* file) const { archive_write_free(file); }
+    void operator()(archive_entry* entry) const { archive_entry_free(entry); }
+  };
+  const std::unique_ptr<archive, Free> file(archive_write_new());
+  const std::unique_ptr<archive_entry, Free> entry(archive_entry_new());
+  if (!file || !entry) fail("there is no memory to write an archive");
+  std::string out;
+  const auto append = [](archive*, void* to, const void* bytes, size_t count) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(bytes), count);
+    return static_cast<la_ssize_t>(count);
+  };
+  archive_write_set_format_ustar(file.get());
+  if (archive_write_open(file.get(), &out, nullptr, append, nullptr) != ARCHIVE_OK) fail_archive("tar", file.get());
+  for (const PackedFile& one : files) {
+    archive_entry_clear(entry.get());
+    archive_entry_set_pathname(entry.get(), one.name.c_str());
+    archive_entry_set_size(entry.get(), static_cast<la_int64_t>(one.bytes.size()));
+    archive_entry_set_filetype(entry.get(), AE_IFREG);
+    archive_entry_set_perm(entry.get(), 0644);
+    archive_entry_set_mtime(entry.get(), 0, 0);
+    if (archive_write_header(file.get(), entry.get()) != ARCHIVE_OK ||
+        archive_write_data(file.get(), one.bytes.data(), one.bytes.size()) < 0)
+      fail_archive(one.name, file.get());
+  }
+  if (archive_write_close(file.get()) != ARCHIVE_OK) fail_archive("tar", file.get());
+  return out;
 }
 
 std::string unpacked(std::string_view packed, int64_t limit, const std::string& name) {

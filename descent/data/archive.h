@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,17 @@ bool is_archive(std::string_view name);
 // one file that it is, whatever its name. Links are not followed. Fails naming the archive if it cannot be read, the
 // file if it is too large, the folder if it does not exist.
 void each_file(const std::string& path, const WantFile& want, const TakeFile& take, const FileLimits& limits = {});
+
+// The files of an archive in memory, likewise; `name` is what errors call it.
+void each_file_in(std::string_view archive, const std::string& name, const WantFile& want, const TakeFile& take,
+                  const FileLimits& limits = {});
+
+struct PackedFile {
+  std::string name, bytes;
+};
+
+// A tar archive of some files, in their order, not compressed: the same bytes for the same files, wherever it is made.
+std::string packed_tar(std::span<const PackedFile> files);
 
 // What a file holds that was packed alone, by gzip, xz, bzip2 or zstd. Fails naming it if that is damaged or more than
 // `limit` bytes.

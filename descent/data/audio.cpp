@@ -105,8 +105,9 @@ void check_encoding(const SF_INFO& info, const std::string& name) {
   if (std::ranges::find(kinds, info.format & SF_FORMAT_TYPEMASK) == kinds.end())
     fail(text(name, ": is neither a WAV nor a FLAC file"));
   if (std::ranges::find(encodings, info.format & SF_FORMAT_SUBMASK) == encodings.end())
-    fail(text(name, ": its samples are compressed in a way that is not read here (8 to 32 bits, floats, A-law and "
-                    "mu-law are)"));
+    fail(text(name,
+              ": its samples are compressed in a way that is not read here (8 to 32 bits, floats, A-law and "
+              "mu-law are)"));
 }
 
 AudioFacts checked_facts(const FileHandle& file, const SF_INFO& info, const std::string& name) {
@@ -260,8 +261,7 @@ AudioStream::AudioStream(std::unique_ptr<Samples> samples, const AudioFacts& fac
                          const std::string& name)
     : facts_(facts), rate_(rate == 0 ? facts.rate : rate), samples_(std::move(samples)) {
   check_format(name, rate_, 1);
-  if (rate_ != facts.rate)
-    samples_ = std::make_unique<ResampledSamples>(std::move(samples_), facts.rate, rate_, name);
+  if (rate_ != facts.rate) samples_ = std::make_unique<ResampledSamples>(std::move(samples_), facts.rate, rate_, name);
 }
 
 AudioStream::~AudioStream() = default;

@@ -23,8 +23,8 @@ class RawSamples : public AudioStream::Samples {
   AudioFacts facts() const { return {format_.rate, format_.channels, {}}; }
 
  private:
-  size_t fill(std::span<std::byte> out);  // fewer bytes than wanted only at the end
-  std::vector<std::byte> take(size_t bytes);      // fails if there are fewer
+  size_t fill(std::span<std::byte> out);      // fewer bytes than wanted only at the end
+  std::vector<std::byte> take(size_t bytes);  // fails if there are fewer
   void read_header();
   void read_format(std::span<const std::byte> content);
 

@@ -83,7 +83,8 @@ void fill(const Supply& supply, const CacheDirectory& directory, const Options& 
 }
 
 std::string class_text(const Entry& entry) {
-  if (entry.kind == Kind::images) return fmt::format("{} classes: {}", entry.classes.size(), join(entry.classes, ", "));
+  if (entry.kind == Kind::images || entry.kind == Kind::sounds)
+    return fmt::format("{} classes: {}", entry.classes.size(), join(entry.classes, ", "));
   if (entry.kind == Kind::text) return "the next character";
   return fmt::format("{} in column {}", entry.target_kind == TargetKind::number ? "a number" : "a class", entry.target);
 }

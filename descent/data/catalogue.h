@@ -9,11 +9,12 @@
 
 #include "descent/data/csv.h"
 #include "descent/data/dataset.h"
+#include "descent/data/sounds.h"
 #include "descent/data/table_encoder.h"
 
 namespace descent::data::catalogue {
 
-enum class Kind { images, table, text };
+enum class Kind { images, table, text, sounds };
 
 // A file of a data set as it lies in the cache, whatever form it was fetched in.
 struct DataFile {
@@ -27,7 +28,8 @@ struct Entry {
   Kind kind = Kind::table;
   int64_t training_examples = 0;          // of a text: its characters
   int64_t test_examples = 0;              // of the test part that comes with the data; 0 if there is none
-  std::vector<std::string> classes = {};  // images: a name each class
+  std::vector<std::string> classes = {};  // images, sounds: a name each class
+  SoundNames names = {};                  // sounds: what the names in their archive tell
   std::string target = {};                // tables: the column to predict
   TargetKind target_kind = TargetKind::automatic;
   std::vector<std::string> ignore = {};  // tables: columns that tell the target, or another column, in other words
@@ -82,7 +84,8 @@ struct Division {
 EncodedTable load_encoded(std::string_view name, const Division& division = {},
                           const Options& options = Options::from_environment());
 
-// Ready to train on (but for texts, of which data/text.h makes examples): images u8 [N,H,W], or tables encoded to f32 [N,F], with a test part.
+// Ready to train on, with a test part: images u8 [N,H,W], tables encoded to f32 [N,F], or sounds f32 [N,samples] at
+// their own rate. (Of texts data/text.h makes examples.)
 Splits load(std::string_view name, const Division& division = {}, const Options& options = Options::from_environment());
 
 }  // namespace descent::data::catalogue

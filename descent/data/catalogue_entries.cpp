@@ -325,9 +325,13 @@ Supply tinyshakespeare() {
 }  // namespace
 
 const std::vector<Supply>& supplies() {
-  static const std::vector<Supply> all = {mnist(),         fashion_mnist(),      cifar10(),  iris(),      wine(),
-                                          breast_cancer(), california_housing(), diabetes(), digits8x8(), titanic(),
-                                          adult(),         tinyshakespeare()};
+  static const std::vector<Supply> all = [] {
+    std::vector<Supply> out = {mnist(),         fashion_mnist(),      cifar10(),  iris(),      wine(),
+                               breast_cancer(), california_housing(), diabetes(), digits8x8(), titanic(),
+                               adult(),         tinyshakespeare()};
+    for (Supply& supply : sound_supplies()) out.push_back(std::move(supply));
+    return out;
+  }();
   return all;
 }
 

@@ -94,6 +94,22 @@ std::string unxzed(std::span<const std::string> contents, const DataFile& file) 
   return unpacked(contents[0], file.bytes, file.name + ".xz");
 }
 
+Form repacked(std::string archive, std::function<std::string(std::string_view name)> wanted) {
+  return {{archive},
+          [archive, wanted = std::move(wanted)](std::span<const std::string> contents, const DataFile& file) {
+            std::vector<PackedFile> files;
+            const FileLimits limits{.file_bytes = file.bytes, .total_bytes = 2 * file.bytes};
+            each_file_in(
+                contents[0], archive, [&](std::string_view name) { return !wanted(name).empty(); },
+                [&](const std::string& name, std::string bytes) {
+                  files.push_back({wanted(std::string_view(name).substr(archive.size() + 1)), std::move(bytes)});
+                },
+                limits);
+            std::ranges::sort(files, {}, &PackedFile::name);
+            return packed_tar(files);
+          }};
+}
+
 std::string gunzipped(std::span<const std::string> contents, const DataFile& file) {
   return gunzip(contents[0], file.bytes, file.name + ".gz");
 }

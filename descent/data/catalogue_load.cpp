@@ -77,6 +77,11 @@ Splits load(std::string_view name, const Division& division, const Options& opti
   if (entry.kind == Kind::table) return load_encoded(name, division, options).splits;
   if (entry.kind == Kind::text) fail(fmt::format("the data set '{}' is a text; data::text_splits() divides it", name));
   const fs::path directory = get(name, options);
+  if (entry.kind == Kind::sounds) {
+    const SoundOptions sounds{
+        .names = entry.names, .fractions = {division.validation, division.test}, .seed = division.seed};
+    return sound_splits(read_sounds((directory / entry.files.at(0).name).string(), sounds));
+  }
   Splits splits = holds_cifar10(directory)
                       ? read_cifar10(directory)
                       : Splits{images(entry, directory, "train"), {}, images(entry, directory, "t10k")};

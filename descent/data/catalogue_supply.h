@@ -54,6 +54,7 @@ struct Supply {
 };
 
 const std::vector<Supply>& supplies();
+std::vector<Supply> sound_supplies();  // some of them
 
 // What Options::cache / entry.name holds, and get() on any supply: what the public functions stand on.
 std::filesystem::path obtain(const Supply& supply, const Options& options);
@@ -67,6 +68,10 @@ void supply_from(Source source, const Supply& supply, const std::vector<size_t>&
 std::string as_is(std::span<const std::string> contents, const DataFile& file);
 std::string gunzipped(std::span<const std::string> contents, const DataFile& file);
 std::string unxzed(std::span<const std::string> contents, const DataFile& file);
+
+// An archive's files whose names `wanted` makes new ones for ("" for what is left out), by name in a tar archive of
+// their own: the same bytes whatever archive they were in.
+Form repacked(std::string archive, std::function<std::string(std::string_view name)> wanted);
 
 // The same lines under another first line; carriage returns are dropped.
 std::string with_header(std::string_view text, std::string_view header);

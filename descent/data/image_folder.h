@@ -3,44 +3,18 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
-#include <string>
-#include <vector>
 
-#include "descent/data/dataset.h"
 #include "descent/data/image.h"
+#include "descent/data/labelled_files.h"
 
 namespace descent::data {
 
-struct ImageFiles {
-  std::vector<std::string> paths;
-  std::vector<int32_t> labels;  // into the list's classes
+using ImageFiles = LabelledFiles;
+using ImageList = FileList;
 
-  int64_t size() const { return static_cast<int64_t>(paths.size()); }
-};
-
-// Which files there are; nothing of them is read yet.
-struct ImageList {
-  std::string source;                // the folder or table, as errors call it
-  std::vector<std::string> classes;  // sorted
-  ImageFiles train, validation, test;
-};
-
-// A folder: ROOT/CLASS/NAME.png (or .jpg, .jpeg; what is hidden or called otherwise is passed over), or, where there is
-// a folder ROOT/train, its parts ROOT/train/CLASS/.., ROOT/validation (or val, valid) and ROOT/test, those that are
-// there. A table: a CSV file with a header, whose columns `path` (or file, filename, image; relative to the table) and
-// `label` (or class) name each image and its class, and `split`, if there is one, its part: train, validation or test;
-// without it all are in the training part. Fails, naming the folder or the table's line, if there are no classes, only
-// one, a class without images, or a part with a class that training has not.
+// As list_files(), holds_files() and divide_files() say, of *.png, *.jpg and *.jpeg.
 ImageList list_images(const std::filesystem::path& path);
-
-// True for a folder that list_images() could take: it has folders with images in them.
 bool holds_images(const std::filesystem::path& path);
-
-// Moves files from the training part to the other two, where these are empty: of each class its share, at least one
-// staying. Who moves is told by a hash of the seed, the file's size and its first 64 KiB: whatever the files are called
-// and in whatever order they come, and a double of an image stays beside it. Fails if a file cannot be read, or too few
-// are there for a part.
 void divide_images(ImageList& list, Fractions fractions, uint64_t seed);
 
 // What the images are like, as told by some of them, spread evenly over the training part.

@@ -7,6 +7,7 @@
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
 #include "descent/nn/sequence_layers.h"
+#include "descent/nn/sound_layers.h"
 
 namespace descent::nn {
 
@@ -78,6 +79,7 @@ std::vector<Kind<ModulePtr>> make_table() {
        }}};
   for (Kind<ModulePtr>& kind : image_layer_kinds()) kinds.push_back(std::move(kind));
   for (Kind<ModulePtr>& kind : sequence_layer_kinds()) kinds.push_back(std::move(kind));
+  for (Kind<ModulePtr>& kind : sound_layer_kinds()) kinds.push_back(std::move(kind));
   for (const Activation::Row& row : activation_rows()) kinds.push_back(activation_kind(row));
   return kinds;
 }

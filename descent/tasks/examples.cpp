@@ -16,6 +16,7 @@
 #include "descent/data/npz.h"
 #include "descent/tasks/go.h"
 #include "descent/tasks/language.h"
+#include "descent/tasks/sounds.h"
 
 namespace descent::tasks {
 
@@ -31,6 +32,7 @@ Type Preprocess::batch(int64_t rows) const {
 std::string Preprocess::to_json() const {
   Json out{{"input", {{"dtype", to_text(input.dtype)}, {"shape", input.shape.to_vector()}}}, {"classes", classes}};
   if (fit) out["fit"] = std::string(data::to_text(*fit));
+  if (sound_rate > 0) out["sound"] = {{"rate", sound_rate}};
   if (normalizer) out["normalizer"] = Json::parse(normalizer->to_json());
   if (encoder) out["encoder"] = Json::parse(encoder->to_json());
   return out.dump(1) + "\n";
@@ -48,6 +50,11 @@ Preprocess Preprocess::from_json(const std::string& stored) {
     if (!sound) fail("the stored preprocessing has an impossible input type");
     out.input = {*dtype, Shape(sizes)};
     if (in.contains("fit")) out.fit = data::fit_mode_from_text(in.at("fit").get<std::string>());
+    if (in.contains("sound")) {
+      out.sound_rate = in.at("sound").at("rate").get<int64_t>();
+      if (out.sound_rate < 1 || out.input.dtype != DType::f32 || out.input.shape.rank() != 1)
+        fail("the stored preprocessing has an impossible sound");
+    }
     if (in.contains("normalizer")) out.normalizer = data::Normalizer::from_json(in.at("normalizer").dump());
     if (in.contains("encoder")) out.encoder = data::TableEncoder::from_json(in.at("encoder").dump());
     return out;
@@ -173,6 +180,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
   const data::catalogue::Entry& entry = data::catalogue::find(name);
   if (entry.kind == data::catalogue::Kind::text)
     return load_text_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string());
+  if (entry.kind == data::catalogue::Kind::sounds)
+    return load_sound_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string(), entry.names);
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
@@ -198,6 +207,8 @@ constexpr Source sources[] = {
     {"cifar", [](const Recipe& recipe,
                  const std::string& path) { return of_arrays(recipe, data::read_cifar10(data_path(recipe, path))); }},
     {"images", of_images},
+    {"sounds", [](const Recipe& recipe,
+                  const std::string& path) { return load_sound_examples(recipe, data_path(recipe, path).string()); }},
     {"go", load_go_examples},
     {"text", [](const Recipe& recipe,
                 const std::string& path) { return load_text_examples(recipe, data_path(recipe, path).string()); }},
@@ -229,6 +240,9 @@ Examples load_examples(const Recipe& recipe) {
     if (value.empty()) continue;
     Examples out = source.load(recipe, value);
     check_targets(recipe, out.splits.train);
+    if (out.preprocess.sound_rate == 0 && sound_augment(recipe).any())
+      throw UsageError(recipe.augment.at(),
+                       "[augment]: gain, speed, delay and noise are for sounds, and the data are none");
     out.preprocess.input = out.splits.train.row_type();
     out.preprocess.classes = out.splits.train.classes;
     return out;
@@ -273,6 +287,7 @@ data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& t
   if (!fs::exists(path)) throw UsageError(text("there is no file or folder ", path, " to evaluate on"));
   if (preprocess.encoder) return preprocess.encoder->encode(data::read_csv(path, preprocess.encoder->reading()));
   data::Dataset out;
+  if (preprocess.sound_rate > 0) return labelled_like(preprocess, load_sounds_like(preprocess, path), path);
   if (task.classes && (data::holds_images(path) || path.ends_with(".csv"))) return images_like(preprocess, path);
   if (data::holds_cifar10(path)) {
     data::Splits splits = data::read_cifar10(path);

@@ -21,6 +21,7 @@ struct Preprocess {
   std::vector<std::string> classes = {};            // their names; empty for numbers
   Type input = {};                                  // of one example
   std::optional<data::FitMode> fit = {};            // of images of any size: how they are brought to the input's
+  int64_t sound_rate = 0;                           // of sounds: samples a second; 0: they are none
 
   // The type of a batch.
   Type batch(int64_t rows) const;
@@ -40,8 +41,8 @@ Examples load_examples(const Recipe& recipe);
 // How images are brought to the input's type; fails if that is no image's.
 data::ImageSize image_size(const Preprocess& preprocess);
 
-// Examples in a file (CSV, NPZ) or a folder (of idx files, of CIFAR-10's, of class folders with images), for judging a
-// run: encoded as its own were. Of what has parts, the test part.
+// Examples in a file (CSV, NPZ) or a folder (of idx files, of CIFAR-10's, of class folders with images or sounds), for
+// judging a run: encoded as its own were. Of what has parts, the test part.
 data::Dataset load_examples_like(const Preprocess& preprocess, const TaskKind& task, const std::string& path);
 
 }  // namespace descent::tasks

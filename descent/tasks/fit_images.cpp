@@ -114,23 +114,6 @@ std::string net_text(const ImageSet& set, const Choice& choice, bool convolution
       why, choice.widths.size(), choice.side);
 }
 
-// The text as comment lines of at most 120 columns.
-std::string commented(const std::string& text) {
-  constexpr size_t most = 118;
-  std::string out, line;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(' ', begin), text.size());
-    const std::string word = text.substr(begin, end - begin);
-    if (!line.empty() && line.size() + 1 + word.size() > most) {
-      out += "# " + line + "\n";
-      line.clear();
-    }
-    line += (line.empty() ? "" : " ") + word;
-    begin = end + 1;
-  }
-  return out + "# " + line + "\n";
-}
-
 std::string explanation(const ImageSet& set, const Choice& choice, bool convolutions) {
   std::string out = fmt::format(
       "Made by `descent fit` from {}: {} {} images of {} classes, about {}{} pixels high. They are fitted to {} x {}. ",

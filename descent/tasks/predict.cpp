@@ -8,6 +8,7 @@
 #include "descent/data/idx.h"
 #include "descent/data/image.h"
 #include "descent/tasks/language.h"
+#include "descent/tasks/sounds.h"
 
 namespace descent::tasks {
 
@@ -97,6 +98,11 @@ std::vector<Prediction> predict_table(const Run& run, const std::string& source)
   return answers(run, inputs);
 }
 
+Prediction predict_sound(const Run& run, const std::string& source) {
+  const Array sound = read_sound(run.preprocess, source);
+  return answers(run, {sound.reshaped(run.preprocess.batch(1).shape), {source}}).front();
+}
+
 }  // namespace
 
 std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs) {
@@ -106,6 +112,8 @@ std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& 
   for (const std::string& source : inputs) {
     if (run.preprocess.encoder) {
       std::ranges::move(predict_table(run, source), std::back_inserter(out));
+    } else if (run.preprocess.sound_rate > 0) {
+      out.push_back(predict_sound(run, source));
     } else if (run.preprocess.input.shape.rank() >= 2) {
       out.push_back(predict_image(run, source));
     } else {

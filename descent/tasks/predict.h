@@ -15,7 +15,8 @@ struct Prediction {
 };
 
 // Inputs of runs on images: PNG and JPEG files of any size (prepared as MNIST's digits were if the run reads digits of
-// 28x28, else fitted as the run's own images were), and FILE:NUMBER, an item of an idx file. Inputs of runs on tables:
+// 28x28, else fitted as the run's own images were), and FILE:NUMBER, an item of an idx file. Of runs on sounds: WAV and
+// FLAC files of any rate and length, of which the loudest part is heard if they are longer than the run's. Of tables:
 // CSV files, each row of them, and rows written out as NAME=VALUE,NAME=VALUE. Fails naming the input and what is wrong
 // with it.
 std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs);

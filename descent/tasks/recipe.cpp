@@ -38,6 +38,16 @@ const std::vector<Setting>& data_settings() {
       {{"go", "", "games of Go: folders, archives or SGF files, parted by commas"}},
       {{"board", int64_t{19}, "lines of the board; games of `go` on others are left out"}, 2, 26},
       {{"handicap", false, "games of `go` with handicap stones are examples too"}},
+      {{"sounds", "",
+        "a folder of class folders of WAV or FLAC files, an archive of such, or a CSV file of paths and labels"}},
+      {{"rate", int64_t{0}, "samples a second that `sounds` are brought to; 0: as most of them have"}, 0, 1e6},
+      {{"seconds", 0.0, "of a sound; of a longer one its loudest part is taken; 0: as long as most are, at most 3"},
+       0,
+       60},
+      {{"label_match", "",
+        "a regular expression: what its group holds in a sound's name is its class; empty: the folder"}},
+      {{"speaker_match", "", "likewise who speaks: parts are then parted by speaker"}},
+      {{"test_match", "", "sounds in whose names it is found are the test part"}},
       {{"text", "", "a text file in UTF-8"}},
       {{"context", int64_t{64}, "characters of a text that the net sees at once"}, 1, 1 << 20},
       {{"windows", int64_t{0}, "of `context` characters that an epoch shows; 0: as many as lie side by side"}},
@@ -99,6 +109,11 @@ const std::vector<Setting>& augment_settings() {
       {{"contrast", 0.0, "part of it, at most"}, 0, 1, true},
       {{"saturation", 0.0, "part of it, at most"}, 0, 1, true},
       {{"hue", 0.0, "part of the circle of colours either way, at most"}, 0, 0.5, true},
+      {{"gain", 0.0, "decibels either way, at most, of a sound"}, 0, 100},
+      {{"speed", 0.0, "part of a sound's speed either way, at most; the pitch goes with it"}, 0, 0.5},
+      {{"delay", 0.0, "milliseconds either way, at most, that a sound is moved by"}, 0, 60000},
+      {{"noise", 0.0, "added to a sound: the most, as a part of its own root mean square"}, 0, 100},
+      {{"noise_class", "", "sounds of this class are noise, too"}},
       {{"cutout", int64_t{0}, "the side of a square hole in pixels"}},
       {{"mixup", 0.0, "both parameters of the beta distribution of a mixture's parts; 0: none"}},
       {{"cutmix", 0.0, "likewise, of the area of a box of another image"}},
@@ -220,7 +235,8 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name", "csv", "npz", "idx", "cifar", "images", "go", "text", "table"};
+  const std::vector<std::string> sources{"name",   "csv",    "npz", "idx",  "cifar",
+                                         "images", "sounds", "go",  "text", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

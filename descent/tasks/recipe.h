@@ -2,13 +2,10 @@
 //
 //   task = "classify"                               # or "regress", "language"
 //   layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
-//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, go, text, table: see recipe_sections()
-//   [loss]       kind = "cross_entropy"
-//   [optimizer]  kind = "adamw", learning_rate = 0.001
-//   [schedule]   kind = "cosine"
-//   [train]      epochs = 10, batch_size = 128, seed = 0 ...
-//   [augment]    shift = 2 ...
-//   [evaluate]   flip = true ...
+//   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, sounds, go, text, table: see
+//   recipe_sections() [loss]       kind = "cross_entropy" [optimizer]  kind = "adamw", learning_rate = 0.001 [schedule]
+//   kind = "cosine" [train]      epochs = 10, batch_size = 128, seed = 0 ... [augment]    shift = 2 ... [evaluate] flip
+//   = true ...
 #pragma once
 
 #include <filesystem>

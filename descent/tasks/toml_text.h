@@ -9,6 +9,8 @@ namespace descent::tasks {
 
 std::string toml_string(std::string_view text);  // a TOML basic string, with its quotes
 
+std::string commented(const std::string& text);  // as comment lines of at most 120 columns
+
 int64_t power_of_two(double value);  // the nearest, by ratio; at least 1
 
 }  // namespace descent::tasks

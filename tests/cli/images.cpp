@@ -152,7 +152,7 @@ TEST_F(Images, WrongFoldersAreNamedInOneSentence) {
   EXPECT_TRUE(has(ended.err, "--target is for tables")) << ended.err;
   ended = run("fit nowhere --out run");
   EXPECT_EQ(ended.code, 2);
-  EXPECT_TRUE(has(ended.err, "there is no table or folder of images nowhere")) << ended.err;
+  EXPECT_TRUE(has(ended.err, "there is no table or folder of images or sounds nowhere")) << ended.err;
 }
 
 }  // namespace

@@ -10,23 +10,10 @@
 
 #include "data_testing.h"
 #include "descent/io/atomic_file.h"
+#include "sound_testing.h"
 
 namespace descent::data {
 namespace {
-
-// A sine of amplitude 0.5.
-std::vector<float> tone(double hertz, double rate, size_t samples) {
-  std::vector<float> out(samples);
-  for (size_t i = 0; i < samples; ++i)
-    out[i] = static_cast<float>(0.5 * std::sin(2 * std::numbers::pi * hertz * static_cast<double>(i) / rate));
-  return out;
-}
-
-Array array_of(const std::vector<float>& values) {
-  Array out(DType::f32, {std::ssize(values)});
-  std::ranges::copy(values, out.as<float>().begin());
-  return out;
-}
 
 // A file of one or more channels, each of which holds `samples` times 1, 2, 3 ..
 std::string sound_file(const Folder& folder, const std::string& name, int format, int rate,
@@ -132,8 +119,8 @@ TEST(Audio, LeavesNoAliases) {
 
 TEST(Audio, AStreamGivesTheSameInAnyPieces) {
   const Folder folder;
-  const std::string path = sound_file(folder, "a.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 22050,
-                                      tone(333, 22050, 30000));
+  const std::string path =
+      sound_file(folder, "a.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 22050, tone(333, 22050, 30000));
   for (const int64_t rate : {22050, 16000}) {
     const Array whole = read_audio(path, rate);
     AudioStream stream = AudioStream::open(path, rate);
