@@ -51,8 +51,9 @@ const Supply& find_supply(std::string_view name) {
 std::string advice(const Supply& supply) {
   std::string out = "connect to a network once";
   for (const Package& package : supply.packages)
-    out += package.manager == Package::Manager::npm ? ", or install npm"
-                                                    : fmt::format(", or install the Debian package {}", package.name);
+    if (!package.folder.empty())
+      out += package.manager == Package::Manager::npm ? ", or install npm"
+                                                      : fmt::format(", or install the Debian package {}", package.name);
   return out +
          fmt::format(", or put {} in a folder and set DESCENT_DATA to it",
                      supply.files[0].forms.front().inputs[0] + (supply.files.size() > 1 ? " and the other files" : ""));
@@ -83,6 +84,7 @@ void fill(const Supply& supply, const CacheDirectory& directory, const Options& 
 }
 
 std::string class_text(const Entry& entry) {
+  if (entry.kind == Kind::speech) return "what is said";
   if (entry.kind == Kind::images || entry.kind == Kind::sounds)
     return fmt::format("{} classes: {}", entry.classes.size(), join(entry.classes, ", "));
   if (entry.kind == Kind::text) return "the next character";

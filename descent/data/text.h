@@ -27,6 +27,9 @@ class Characters {
   std::vector<int32_t> encode(std::string_view text, const std::string& source) const;
   const std::string& decode(int64_t token) const;
 
+  // The same without those that are not among them.
+  std::vector<int32_t> encode_known(std::string_view text, const std::string& source) const;
+
  private:
   std::vector<std::string> all_;
   std::vector<std::pair<uint32_t, int32_t>> by_code_;  // code points in order, each with its token

@@ -15,6 +15,7 @@
 #include "descent/nn/norms.h"
 #include "descent/nn/recurrent.h"
 #include "descent/nn/sequential.h"
+#include "descent/nn/sound_features.h"
 #include "descent/ops/ops.h"
 #include "tests/unit/step_reference.h"
 
@@ -82,6 +83,31 @@ TEST(Lengths, PaddingChangesNoResult) {
   expect_the_same_padded({GRU{5}, LSTM{4}});
   expect_the_same_padded({Linear{8}, SelfAttention{2}, Conv1d{4, 3}});
   expect_the_same_padded({Branches{Conv1d{4, 3, {.stride = 2}}, Conv1d{3, 5, {.stride = 2}}}, RmsNorm{}}, 2);
+}
+
+// From samples: spectra of windows that are whole, normalised over them, then frames.
+TEST(Lengths, PaddingChangesNothingThatIsHeard) {
+  for (const auto norm : {LogMelOptions::Norm::none, LogMelOptions::Norm::clip, LogMelOptions::Norm::band}) {
+    Sequential net = net_of({LogMel({.rate = 8000, .bands = 8, .norm = norm}), SpecAugment(),
+                             Conv1d{6, 5, {.stride = 2}}, ReLU{}, LayerNorm{}, Linear{4}});
+    make_parameters(net, {DType::f32, {1, 8000}}, 7);
+    Function forward = forward_of(net);
+    std::vector<Array> sequences;
+    for (const int64_t samples : {3000, 1999, 640}) {
+      const Array sound = random_sequence(samples, 1, static_cast<uint32_t>(samples));
+      sequences.push_back(sound.reshaped({1, samples, 1}));
+    }
+    const Array together = forward({padded(sequences, 4111).reshaped({3, 4111})})[0].clone();
+    for (size_t i = 0; i < sequences.size(); ++i) {
+      const int64_t samples = sequences[i].shape()[1];
+      const Array alone = forward({sequences[i].reshaped({1, samples})})[0].clone();
+      ASSERT_EQ(alone.shape()[1], ((samples - 200) / 80 + 2) / 2);
+      const float* row = together.as<float>().data() + static_cast<int64_t>(i) * together.elements() / 3;
+      for (int64_t at = 0; at < alone.elements(); ++at) EXPECT_NEAR(row[at], alone.at(at), 2e-4) << i << " " << at;
+      for (int64_t at = alone.elements(); at < together.elements() / 3; ++at)
+        EXPECT_EQ(row[at], at % 4 == 3 ? 0 : -HUGE_VAL);
+    }
+  }
 }
 
 TEST(Lengths, PaddingChangesNoGradient) {
