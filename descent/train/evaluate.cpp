@@ -27,9 +27,10 @@ bool are_sequences(const Shape& outputs, const Shape& targets) {
 }
 
 // Rows that are made when they are wanted are not small, and a sequence is as many rows as it has places.
-int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
-  constexpr int64_t most_made = 256, most_places = 16384;
+int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options, bool recordings) {
+  constexpr int64_t most_made = 256, most_places = 16384, most_recordings = 32;
   if (!data.source) return options.batch_size;
+  if (recordings) return std::min(most_recordings, options.batch_size);  // seconds of sound each
   const int64_t targets = std::max<int64_t>(1, data.targets.shape().without(0).elements());
   return std::min({most_made, options.batch_size, std::max<int64_t>(1, most_places / targets)});
 }
@@ -77,7 +78,7 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   TranscriptMetrics transcripts(space_of(data));
   double loss = 0;
   bool sequences = false;
-  for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
+  for_batches(data.size(), batch_size_for(data, options_, spelled), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);

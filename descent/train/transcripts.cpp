@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 
+#include "descent/base/error.h"
 #include "descent/base/text.h"
 
 namespace descent::train {
@@ -37,6 +38,15 @@ std::vector<int32_t> best_path(std::span<const float> scores, int64_t classes) {
 
 std::span<const int32_t> characters_of(std::span<const int32_t> row) {
   return row.first(static_cast<size_t>(std::ranges::find(row, -1) - row.begin()));
+}
+
+void check_transcripts(const Shape& outputs, const Array& targets, const std::string& source) {
+  const int64_t characters = outputs.back() - 1, width = targets.shape()[1];
+  const std::span<const int32_t> all = targets.as<int32_t>();
+  const auto wrong = std::ranges::find_if(all, [&](int32_t c) { return c < -1 || c >= characters; });
+  if (wrong != all.end())
+    fail(text(source, ": character ", *wrong, " in row ", (wrong - all.begin()) / width, " is out of range: there are ",
+              characters, " and the blank"));
 }
 
 namespace {

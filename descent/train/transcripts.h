@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "descent/core/array.h"
@@ -19,6 +20,10 @@ std::vector<int32_t> best_path(std::span<const float> scores, int64_t classes);
 
 // A row of targets without the padding of -1.
 std::span<const int32_t> characters_of(std::span<const int32_t> row);
+
+// Fails naming `source`, the row and the number if one of the characters i32 [N, most], padded by -1, is the blank of
+// such outputs or none of their classes.
+void check_transcripts(const Shape& outputs, const Array& targets, const std::string& source);
 
 // Edit distances over everything added: by character, by word, and how many transcripts are not exactly right.
 class TranscriptMetrics {
