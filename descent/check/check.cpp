@@ -72,7 +72,8 @@ class Table {
     };
     add_check("types", [row] { return check_types(*row); });
     if (has_gradient_check(*row)) add_check("gradient", [row] { return check_gradient(*row); });
-    if (has_gradient_check(*row)) add_check("second-gradient", [row] { return check_second_gradient(*row); });
+    if (has_gradient_check(*row) && op.no_second_gradient.empty())
+      add_check("second-gradient", [row] { return check_second_gradient(*row); });
     if (op.expand != nullptr) add_check("expansion", [row] { return check_expansion(*row); });
     if (op.expand != nullptr && op.vjp != nullptr && has_gradient_check(*row))
       add_check("own-gradient", [row] { return check_own_gradient(*row); });

@@ -6,7 +6,8 @@
 // On the reference (every op must pass, there is no device to excuse it):
 //   types          the meaning gives what the type rule says; a graph prints, parses and prints the same
 //   gradient       the gradient rule against central differences, for every subset of the differentiable inputs
-//   second-gradient  the gradients of the gradients, against central differences of the gradients
+//   second-gradient  the gradients of the gradients, against central differences of the gradients (not of the few ops
+//                  that state why they have none)
 //   expansion      a composite's expansion against its meaning
 //   own-gradient   a composite's own gradient rule against the one derived from its expansion
 //   misuse         inputs that must be refused, with the sentence

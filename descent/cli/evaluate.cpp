@@ -7,6 +7,7 @@
 #include "descent/cli/confusion.h"
 #include "descent/tasks/go.h"
 #include "descent/tasks/language.h"
+#include "descent/tasks/transcribe.h"
 #include "descent/train/test_time.h"
 
 namespace descent::cli {
@@ -18,6 +19,8 @@ struct EvaluateFlags {
   std::optional<bool> flip = {};
   std::optional<int64_t> shift = {};
   int views = 1;
+  std::optional<int64_t> beam = {};
+  std::optional<double> language = {};
   bool json = false;
 };
 
@@ -61,6 +64,9 @@ void run_evaluate(const EvaluateFlags& flags) {
   const train::TestTimeViews moved = views_for(flags, run.recipe);
   const int64_t views = std::max<int64_t>(flags.views, moved.count());
   train::Evaluation evaluation = judge(run, data, flags, moved);
+  if (tasks::transcribes(run.recipe))
+    std::ranges::copy(tasks::judge_search(run, data, tasks::decoding(run, flags.beam, flags.language)),
+                      std::back_inserter(evaluation.figures));
   // What a move is taken for is told by its place alone, and says nothing.
   if (tasks::go_board_size(run.preprocess)) evaluation.confusion.reset();
   const auto& confusion = evaluation.confusion;
@@ -99,6 +105,10 @@ void add_evaluate(CLI::App& program) {
   command
       ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));
+  command->add_option("--beam", flags->beam, "of speech: transcripts that are followed at once (default: the recipe's)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}));
+  command->add_option("--language", flags->language, "of speech: weight of the language model (default: the recipe's)")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--views", flags->views, "of positions of Go: symmetries that are averaged (default 1)")
       ->check(CLI::Range(1, 8));
 }

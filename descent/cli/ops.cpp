@@ -22,6 +22,7 @@ std::string class_text(OpClass op_class) {
 
 std::string gradient_text(const OpDef& op) {
   if (!op.no_gradient.empty()) return text("none: ", op.no_gradient);
+  if (!op.no_second_gradient.empty()) return text("its own rule, once: ", op.no_second_gradient);
   return op.vjp != nullptr ? "its own rule" : "that of its expansion";
 }
 

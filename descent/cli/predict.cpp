@@ -4,6 +4,7 @@
 #include "descent/cli/command.h"
 #include "descent/tasks/go.h"
 #include "descent/tasks/predict.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::cli {
 
@@ -83,8 +84,21 @@ void run_predict_go(const tasks::Run& run, const PredictFlags& flags) {
   if (flags.json) print_json({{"run", flags.run}, {"predictions", all}});
 }
 
+void run_transcribe(const tasks::Run& run, const PredictFlags& flags) {
+  Json all = Json::array();
+  for (const std::string& input : flags.inputs) {
+    const std::string heard = tasks::transcribe(run, input);
+    if (flags.json)
+      all.push_back({{"input", input}, {"text", heard}});
+    else
+      fmt::print("{}: {}\n", input, heard);
+  }
+  if (flags.json) print_json({{"run", flags.run}, {"predictions", all}});
+}
+
 void run_predict(const PredictFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
+  if (tasks::transcribes(run.recipe)) return run_transcribe(run, flags);
   if (tasks::go_board_size(run.preprocess)) return run_predict_go(run, flags);
   if (flags.move != 0 || flags.views != 1)
     throw UsageError(text("--move and --views are for games of Go, and ", flags.run, " was not trained on them"));

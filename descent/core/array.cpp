@@ -128,6 +128,13 @@ Array Array::reshaped(Shape shape) const {
   return out;
 }
 
+Array Array::first(Shape shape) const {
+  if (shape.elements() > elements()) fail(text("an array of ", type_, " has no ", shape, " as its first bytes"));
+  Array out = *this;
+  out.type_.shape = shape;
+  return out;
+}
+
 Array Array::rows(int64_t begin, int64_t end) const {
   if (type_.shape.rank() == 0 || begin < 0 || end < begin || end > type_.shape[0])
     fail(text("rows ", begin, " to ", end, " do not exist in an array of ", type_));

@@ -56,6 +56,7 @@ class Array {
   Array cast(DType dtype) const;                 // a converted copy
   Array reshaped(Shape shape) const;             // the same bytes
   Array rows(int64_t begin, int64_t end) const;  // a part of axis 0, sharing the bytes
+  Array first(Shape shape) const;  // the first bytes, as many as that takes, shared; fails if there are fewer
 
  private:
   Type type_;

@@ -115,6 +115,7 @@ class Walk {
     Archive file(archive_read_new());
     if (!file) fail("there is no memory to open an archive");
     support_filters(file.get());
+    archive_read_support_format_ar(file.get());
     archive_read_support_format_tar(file.get());
     archive_read_support_format_zip(file.get());
     archive_read_support_format_7zip(file.get());

@@ -94,7 +94,8 @@ std::optional<Augmenter> make_augmenter(const Dataset& data, const BatchOptions&
 }
 
 // What an image's keys are made with besides those of augment.cpp.
-constexpr uint64_t transform_key = 3, vary_key = 4, mixture_key = 8, partner_key = 9, first_flip_key = 10;
+constexpr uint64_t transform_key = 3, vary_key = 4, turns_key = 5, mixture_key = 8, partner_key = 9,
+                   first_flip_key = 10;
 
 }  // namespace
 
@@ -115,23 +116,24 @@ class Batches::Worker {
     if (mixes(options)) other_.resize(input_bytes_);
   }
 
-  // `order` is the rows of the whole epoch, which is in this pass over all rows.
-  void fill(Slot& slot, int64_t index, std::span<const uint32_t> order, uint64_t epoch, uint64_t pass) {
-    const int64_t first = index * options_.batch_size, count = std::min(options_.batch_size, std::ssize(order) - first);
+  // Batch `index` is number `place` of those that lie in `order`, the rows of the whole epoch, which is in this pass
+  // over all rows.
+  void fill(Slot& slot, int64_t index, int64_t place, std::span<const uint32_t> order, uint64_t epoch, uint64_t pass) {
+    const int64_t first = place * options_.batch_size, count = std::min(options_.batch_size, std::ssize(order) - first);
     const std::span<const uint32_t> rows = order.subspan(static_cast<size_t>(first), static_cast<size_t>(count));
     slot.error = nullptr;
     epoch_ = epoch;
     pass_ = pass;
     try {
       slot.batch.index = index;
-      slot.batch.inputs = slot.inputs.rows(0, count);
+      slot.batch.inputs = cut_to_room(slot.inputs, rows);
       if (slot.targets) slot.batch.targets = slot.targets.rows(0, count);
       if (slot.targets && !mixes(options_)) copy_rows(data_.targets, rows, slot.targets.data());
       if (augmenter_ || data_.source)
         make_rows(rows, slot);
       else
         copy_rows(data_.inputs, rows, slot.inputs.data());
-      if (options_.transform) transform_rows(rows, slot.inputs.data());
+      if (options_.transform) transform_rows(rows, slot.batch.inputs);
     } catch (...) {
       slot.error = std::current_exception();
     }
@@ -155,15 +157,28 @@ class Batches::Worker {
     }
   }
 
+  // As many rows, of the room that the last of them needs: rows are in the order of their room.
+  Array cut_to_room(const Array& whole, std::span<const uint32_t> rows) const {
+    const auto count = static_cast<int64_t>(rows.size());
+    const Array all = whole.rows(0, count);
+    const Shape& shape = whole.shape();
+    const int64_t room = data_.source && shape.rank() > 1 ? data_.source->room(rows.back()) : -1;
+    return room < 0 || room == shape[1] ? all : all.first(shape.with(0, count).with(1, room));
+  }
+
+  void vary_rows(std::span<const uint32_t> rows, Slot& slot) {
+    const size_t bytes = row_bytes(slot.batch.inputs);
+    std::byte* out = slot.inputs.data();
+    for (size_t i = 0; i < rows.size(); ++i, out += bytes)
+      data_.source->vary(rows[i], random_key(key(rows[i]), vary_key), {out, bytes}, target_bytes(slot, i));
+  }
+
   void make_rows(std::span<const uint32_t> rows, Slot& slot) {
+    if (!augmenter_) return vary_rows(rows, slot);
     std::byte* out = slot.inputs.data();
     for (size_t i = 0; i < rows.size(); ++i, out += input_bytes_) {
       if (!data_.source && i + 1 < rows.size())
         prefetch(data_.inputs.data() + rows[i + 1] * input_bytes_, input_bytes_);
-      if (!augmenter_) {
-        data_.source->vary(rows[i], random_key(key(rows[i]), vary_key), {out, input_bytes_}, target_bytes(slot, i));
-        continue;
-      }
       make_row(rows[i], key(rows[i]), {out, input_bytes_});
       if (mixes(options_)) mix_row(rows[i], {reinterpret_cast<uint8_t*>(out), input_bytes_}, target_row(slot, i));
     }
@@ -207,10 +222,12 @@ class Batches::Worker {
     return slot.targets.as<float>().subspan(i * classes, classes);
   }
 
-  void transform_rows(std::span<const uint32_t> rows, std::byte* out) {
+  void transform_rows(std::span<const uint32_t> rows, Array& inputs) {
+    const size_t bytes = row_bytes(inputs);
+    std::byte* out = inputs.data();
     for (const uint32_t row : rows) {
-      options_.transform({out, input_bytes_}, random_key(key(row), transform_key));
-      out += input_bytes_;
+      options_.transform({out, bytes}, random_key(key(row), transform_key));
+      out += bytes;
     }
   }
 
@@ -239,6 +256,7 @@ class Batches::Ring {
     total_ = options_.drop_last ? rows / size : (rows + size - 1) / size;
     order_.resize(static_cast<size_t>(all));
     std::iota(order_.begin(), order_.end(), 0u);
+    find_rooms();
     const bool threaded = options_.threads > 0 && !is_quick();
     slots_ = std::vector<Slot>(threaded ? static_cast<size_t>(options_.prefetch) + 1 : 1);
     for (Slot& slot : slots_) {
@@ -267,6 +285,7 @@ class Batches::Ring {
     filled_.wait(lock, [this] { return filling_ == 0; });
     pass_ = epoch / epochs_a_pass_;
     if (options_.shuffle) random_order(order_, random_key(options_.seed, pass_));
+    if (!rooms_.empty()) arrange(epoch);
     for (Slot& slot : slots_) slot.ready.store(-1, std::memory_order_relaxed);
     epoch_ = epoch;
     claimed_ = released_ = position_ = first_batch;
@@ -287,7 +306,7 @@ class Batches::Ring {
     if (claimed_ - released_ <= static_cast<int64_t>(slots_.size()) / 2) wanted_.notify_all();
     if (help) {
       lock.unlock();
-      workers_[0].fill(slot, index, order(), epoch_, pass_);
+      workers_[0].fill(slot, index, place_of(index), order(), epoch_, pass_);
     } else {
       wait(lock, slot, index);
     }
@@ -307,9 +326,28 @@ class Batches::Ring {
   }
 
   // Of the epoch.
-  std::span<const uint32_t> order() const {
+  std::span<uint32_t> order() {
     return std::span(order_).subspan(static_cast<size_t>(epoch_ % epochs_a_pass_) * rows_, rows_);
   }
+
+  // Whether rows need different room, and how much each.
+  void find_rooms() {
+    if (!data_.source) return;
+    for (int64_t row = 0; row < data_.size(); ++row) rooms_.push_back(data_.source->room(row));
+    if (std::ranges::adjacent_find(rooms_, std::ranges::not_equal_to()) == rooms_.end()) return rooms_.clear();
+    turns_.resize(static_cast<size_t>(total_));
+  }
+
+  // Rows by room, and the batches in turn. What drop_last leaves out was drawn before, so it is not the longest.
+  void arrange(uint64_t epoch) {
+    epoch_ = epoch;
+    const auto used = std::min(rows_, static_cast<size_t>(total_ * options_.batch_size));
+    std::ranges::stable_sort(order().first(used), {}, [&](uint32_t row) { return rooms_[row]; });
+    std::iota(turns_.begin(), turns_.end(), 0u);
+    if (options_.shuffle) random_order(turns_, random_key(options_.seed, epoch, turns_key));
+  }
+
+  int64_t place_of(int64_t index) const { return rooms_.empty() ? index : turns_[static_cast<size_t>(index)]; }
 
   bool may_claim() const { return claimed_ < end_ && claimed_ < released_ + static_cast<int64_t>(slots_.size()); }
 
@@ -321,7 +359,7 @@ class Batches::Ring {
       const int64_t index = claimed_++;
       ++filling_;
       lock.unlock();
-      worker.fill(slots_[static_cast<size_t>(index) % slots_.size()], index, order(), epoch_, pass_);
+      worker.fill(slots_[static_cast<size_t>(index) % slots_.size()], index, place_of(index), order(), epoch_, pass_);
       lock.lock();
       --filling_;
       filled_.notify_all();
@@ -354,6 +392,8 @@ class Batches::Ring {
   const BatchOptions options_;
   int64_t total_ = 0;
   std::vector<uint32_t> order_;  // of the pass
+  std::vector<int64_t> rooms_;   // of each row, where they differ
+  std::vector<uint32_t> turns_;  // then, which batch in order_ comes when
   size_t rows_ = 0;              // of an epoch
   uint64_t epochs_a_pass_ = 1, epoch_ = 0, pass_ = 0;
   std::vector<Slot> slots_;

@@ -16,7 +16,7 @@ namespace descent::data {
 
 // One batch. The arrays are the batcher's own buffers.
 struct Batch {
-  Array inputs;       // [B,...] of the data set's dtype
+  Array inputs;       // [B,...] of the data set's dtype; rows of different lengths are cut to the longest's room
   Array targets;      // [B] or [B,K]; no array if the data set has none. Of mixtures: f32 [B,classes], each row's sum 1
   int64_t index = 0;  // in its epoch, from 0
 };
@@ -41,15 +41,18 @@ struct BatchOptions {
 Type target_row_type(const Dataset& data, const std::optional<AugmentOptions>& augment);
 
 // The order of the rows is a function of (seed, epoch), and a sample's augmentation and what it is mixed with of (seed,
-// epoch, row), so batch k of epoch e is the same bytes whatever the number of threads and wherever an epoch was started:
-// a run resumes exactly.
+// epoch, row), so batch k of epoch e is the same bytes whatever the number of threads and wherever an epoch was
+// started: a run resumes exactly.
 //
 // With an epoch size E below the N rows, N / E epochs share each pass over the rows, one behind the other in its order,
 // and the rest of the rows (less than E) is left out of that pass: large sets are judged and noted more often.
 //
+// Rows of a source that need different room lie in its order, those of one room in theirs, and the batches, each cut to
+// the room of its longest row, come in a random order. So an epoch has few shapes, and each as often.
+//
 // Batches that are quicker to copy than to hand from core to core (no augmentation, no transform, at most
-// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads, varied
-// by the same key as augmentation.
+// `inline_bytes`) are copied by next() itself, and no thread is started. Rows of a source are made by the threads,
+// varied by the same key as augmentation.
 class Batches {
  public:
   static constexpr int64_t inline_bytes = int64_t{1} << 19;

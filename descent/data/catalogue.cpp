@@ -53,8 +53,9 @@ std::string advice(const Supply& supply) {
       std::ranges::any_of(supply.files, [](const FileSupply& file) { return !file.remotes.empty(); });
   std::string out = published || !supply.archive.addresses.empty() ? "connect to a network once, or " : "";
   for (const Package& package : supply.packages)
-    out += package.manager == Package::Manager::npm ? "install npm, or "
-                                                    : fmt::format("install the Debian package {}, or ", package.name);
+    if (!package.folder.empty())
+      out += package.manager == Package::Manager::npm ? "install npm, or "
+                                                      : fmt::format("install the Debian package {}, or ", package.name);
   return out +
          fmt::format("put {} in a folder and set DESCENT_DATA to it",
                      supply.files[0].forms.front().inputs[0] + (supply.files.size() > 1 ? " and the other files" : ""));
@@ -85,6 +86,7 @@ void fill(const Supply& supply, const CacheDirectory& directory, const Options& 
 }
 
 std::string class_text(const Entry& entry) {
+  if (entry.kind == Kind::speech) return "what is said";
   if (entry.kind == Kind::images || entry.kind == Kind::sounds)
     return fmt::format("{} classes: {}", entry.classes.size(), join(entry.classes, ", "));
   if (entry.kind == Kind::text) return "the next character";

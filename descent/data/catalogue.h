@@ -14,7 +14,7 @@
 
 namespace descent::data::catalogue {
 
-enum class Kind { images, table, text, conversations, sounds };
+enum class Kind { images, table, text, conversations, sounds, speech };
 
 // A file of a data set as it lies in the cache, whatever form it was fetched in.
 struct DataFile {
@@ -85,7 +85,7 @@ EncodedTable load_encoded(std::string_view name, const Division& division = {},
                           const Options& options = Options::from_environment());
 
 // Ready to train on: images u8 [N,H,W], tables encoded to f32 [N,F], or sounds f32 [N,samples] at their own rate, with a
-// test part. (Of texts and conversations data/text.h and data/conversations.h make examples.)
+// test part. (Of texts and conversations data/text.h and data/conversations.h make examples, of speech data/spoken.h.)
 Splits load(std::string_view name, const Division& division = {}, const Options& options = Options::from_environment());
 
 }  // namespace descent::data::catalogue

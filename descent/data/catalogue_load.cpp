@@ -78,6 +78,8 @@ Splits load(std::string_view name, const Division& division, const Options& opti
   if (entry.kind == Kind::text) fail(fmt::format("the data set '{}' is a text; data::text_splits() divides it", name));
   if (entry.kind == Kind::conversations)
     fail(fmt::format("the data set '{}' is conversations; data::read_conversations() reads them", name));
+  if (entry.kind == Kind::speech)
+    fail(fmt::format("the data set '{}' is speech; data::spoken_splits() makes examples of it", name));
   const fs::path directory = get(name, options);
   if (entry.kind == Kind::sounds) {
     const SoundOptions sounds{

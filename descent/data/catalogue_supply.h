@@ -40,7 +40,7 @@ struct FileSupply {
 struct Package {
   enum class Manager { npm, debian } manager;
   std::string name;    // as the manager takes it
-  std::string folder;  // the end of the path of the folder with the inputs
+  std::string folder;  // the end of the path of the folder with the inputs; "": the packages' own files are inputs
 };
 
 // An entry and where to get it.
@@ -51,10 +51,13 @@ struct Supply {
   std::vector<std::string> folders;  // of a local folder, where the inputs may lie
   std::string pack;                  // of a local folder, an archive that holds the inputs
   RemoteArchive archive = {};        // instead of the files' own remotes; no addresses: none
+  // Makes the only file by programs of this machine, in a folder of its own; none: it comes from packages.
+  std::function<std::string(const std::filesystem::path& folder)> generate = {};
 };
 
 const std::vector<Supply>& supplies();
 std::vector<Supply> sound_supplies();  // some of them
+Supply synthetic_speech();
 
 // What Options::cache / entry.name holds, and get() on any supply: what the public functions stand on.
 std::filesystem::path obtain(const Supply& supply, const Options& options);

@@ -44,6 +44,7 @@ class SelectedRows : public RowSource {
   void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const override {
     whole_->vary(rows_.at(static_cast<size_t>(row)), key, out, target);
   }
+  int64_t room(int64_t row) const override { return whole_->room(rows_.at(static_cast<size_t>(row))); }
 
  private:
   std::shared_ptr<const RowSource> whole_;
@@ -52,7 +53,10 @@ class SelectedRows : public RowSource {
 
 // The first exception of the threads that made rows is thrown when all are done.
 Array read_rows(const RowSource& source, int64_t begin, int64_t end) {
-  const Type row = source.row_type();
+  Type row = source.row_type();
+  int64_t room = 0;
+  for (int64_t at = begin; at < end; ++at) room = std::max(room, source.room(at));
+  if (row.shape.rank() > 0) row.shape[0] = room;
   std::vector<int64_t> sizes{end - begin};
   sizes.insert(sizes.end(), row.shape.begin(), row.shape.end());
   Array out(row.dtype, Shape(sizes));
@@ -78,6 +82,8 @@ Array read_rows(const RowSource& source, int64_t begin, int64_t end) {
 }  // namespace
 
 void RowSource::vary(int64_t row, uint64_t, std::span<std::byte> out, std::span<std::byte>) const { read(row, out); }
+
+int64_t RowSource::room(int64_t) const { return row_type().shape.rank() > 0 ? row_type().shape[0] : 1; }
 
 Type Dataset::row_type() const { return source ? source->row_type() : Type{inputs.dtype(), inputs.shape().without(0)}; }
 

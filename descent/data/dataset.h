@@ -27,6 +27,11 @@ class RowSource {
   // change with it (a board is mirrored, and so is the move on it): `target` is the batch's row of targets, holding the
   // data set's; it is empty if there are none. Here, nothing is changed.
   virtual void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const;
+
+  // Rows of different lengths, padded to row_type(): how many elements of the first axis are enough for any variation
+  // of this row. Batches are cut to what is enough for all their rows, which read() and vary() see by the size of
+  // `out`; only few different numbers should occur, since each is a program. Here, all of the axis.
+  virtual int64_t room(int64_t row) const;
 };
 
 // N examples: inputs u8 [N,H,W] or [N,H,W,C] (images) or f32 [N,F] (tables); targets i32 [N] (class indices) or
@@ -34,20 +39,21 @@ class RowSource {
 struct Dataset {
   Array inputs;
   Array targets;
-  std::vector<std::string> classes;   // a name each class; empty for numbers
-  std::vector<std::string> features;  // a name each input column; empty for images
+  std::vector<std::string> classes;              // a name each class; empty for numbers
+  std::vector<std::string> features;             // a name each input column; empty for images
   std::shared_ptr<const RowSource> source = {};  // instead of the inputs, which are then no array
 
   int64_t size() const { return source ? source->size() : inputs ? inputs.shape()[0] : 0; }
   bool is_classification() const { return !classes.empty(); }
   Type row_type() const;  // of one example's input
 
-  Dataset rows(int64_t begin, int64_t end) const;          // shares the bytes
-  Dataset spread(int64_t most) const;                      // itself, or so many of its rows, spread evenly
-  Dataset select(std::span<const int64_t> indices) const;  // copies the rows, in that order; a source's are still not made
+  Dataset rows(int64_t begin, int64_t end) const;  // shares the bytes
+  Dataset spread(int64_t most) const;              // itself, or so many of its rows, spread evenly
+  Dataset select(
+      std::span<const int64_t> indices) const;  // copies the rows, in that order; a source's are still not made
 
   // The inputs of some rows, one after the other in an array [end - begin,...]: a view of `inputs`, or made by all
-  // threads.
+  // threads, and cut to what is enough for them.
   Array read_inputs(int64_t begin, int64_t end) const;
 };
 

@@ -56,6 +56,18 @@ float nearly_normal(uint64_t bits) {
   return (static_cast<float>(sum) - 2 * 65535.0f) / deviation;
 }
 
+// White noise of such a root mean square, or coloured by one pole: from a hiss over white to a rumble.
+void add_noise(double level, std::span<float> out, RandomStream& random, uint64_t key) {
+  const auto colour = static_cast<float>(random.uniform() * 1.25 - 0.3);
+  const auto scale = static_cast<float>(level) * std::sqrt(1 - colour * colour);
+  RandomStream draws(random_key(key, sample_key));
+  float last = 0;
+  for (float& value : out) {
+    last = colour * last + scale * nearly_normal(draws.bits());
+    value += last;
+  }
+}
+
 }  // namespace
 
 void check_augmentation(const SoundAugment& augment) {
@@ -96,46 +108,53 @@ void SoundRows::read(int64_t row, std::span<std::byte> out) const {
   }
 }
 
+int64_t SoundChange::length(std::span<const int16_t> clip) const {
+  return static_cast<int64_t>(std::ceil(static_cast<double>(clip.size()) / speed));
+}
+
+SoundChange draw_change(const SoundAugment& augment, RandomStream& random) {
+  const double speed = 1 + random.symmetric(augment.speed);
+  return {speed, std::pow(10, random.symmetric(augment.gain) / 20)};
+}
+
+void place_sound(std::span<const int16_t> clip, const SoundChange& change, double offset, std::span<float> out) {
+  const Interpolation sound(clip, static_cast<float>(change.gain / full_scale));
+  for (size_t i = 0; i < out.size(); ++i)
+    out[i] = sound.at((static_cast<double>(i) - std::round(offset)) * change.speed);
+}
+
 void SoundRows::vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte>) const {
   if (!augment_.any()) return read(row, out);
   const std::span<const int16_t> clip = clips_->samples(row);
   const std::span<float> values(reinterpret_cast<float*>(out.data()), static_cast<size_t>(samples_));
   RandomStream random(random_key(key, place_key));
-  const double speed = 1 + random.symmetric(augment_.speed);
-  const double gain = std::pow(10, random.symmetric(augment_.gain) / 20);
+  const SoundChange change = draw_change(augment_, random);
   const double delay = random.symmetric(augment_.delay) * static_cast<double>(rate_) / 1000;
-  const double offset = (static_cast<double>(samples_) - static_cast<double>(clip.size()) / speed) / 2 + delay;
-  const Interpolation sound(clip, static_cast<float>(gain / full_scale));
-  for (int64_t i = 0; i < samples_; ++i)
-    values[static_cast<size_t>(i)] = sound.at((static_cast<double>(i) - std::round(offset)) * speed);
-  if (augment_.noise > 0) add_noise(values, root_mean_square(values), random_key(key, noise_key));
+  const double silence = static_cast<double>(samples_) - static_cast<double>(clip.size()) / change.speed;
+  place_sound(clip, change, silence / 2 + delay, values);
+  if (augment_.noise > 0) add_noise_to(values, random_key(key, noise_key));
 }
 
-void SoundRows::add_noise(std::span<float> out, double loudness, uint64_t key) const {
+// Half of the time a clip that is noise, if there are any.
+void SoundRows::add_noise_to(std::span<float> out, uint64_t key) const {
   RandomStream random(key);
-  const double level = augment_.noise * loudness * random.uniform();
-  if (!noises_.empty() && random.uniform() < 0.5) {
-    const std::span<const int16_t> noise = clips_->samples(noises_[random.below(noises_.size())]);
-    double power = 0;
-    for (const int16_t value : noise) power += static_cast<double>(value) * value;
-    if (power == 0) return;
-    const auto scale = static_cast<float>(level / std::sqrt(power / static_cast<double>(noise.size())));
-    size_t at = random.below(noise.size());
-    for (float& value : out) {
-      value += scale * static_cast<float>(noise[at]);
-      at = at + 1 == noise.size() ? 0 : at + 1;
-    }
-    return;
-  }
-  // One pole at `colour`: from a hiss over white noise to a rumble.
-  const auto colour = static_cast<float>(random.uniform() * 1.25 - 0.3);
-  const auto scale = static_cast<float>(level) * std::sqrt(1 - colour * colour);
-  RandomStream draws(random_key(key, sample_key));
-  float last = 0;
+  const double level = augment_.noise * root_mean_square(out) * random.uniform();
+  if (noises_.empty() || random.uniform() >= 0.5) return add_noise(level, out, random, key);
+  const std::span<const int16_t> noise = clips_->samples(noises_[random.below(noises_.size())]);
+  double power = 0;
+  for (const int16_t value : noise) power += static_cast<double>(value) * value;
+  if (power == 0) return;
+  const auto scale = static_cast<float>(level / std::sqrt(power / static_cast<double>(noise.size())));
+  size_t at = random.below(noise.size());
   for (float& value : out) {
-    last = colour * last + scale * nearly_normal(draws.bits());
-    value += last;
+    value += scale * static_cast<float>(noise[at]);
+    at = at + 1 == noise.size() ? 0 : at + 1;
   }
+}
+
+void add_noise(const SoundAugment& augment, std::span<float> out, uint64_t key) {
+  RandomStream random(key);
+  add_noise(augment.noise * root_mean_square(out) * random.uniform(), out, random, key);
 }
 
 std::vector<float> centred(std::span<const float> clip, int64_t samples) {

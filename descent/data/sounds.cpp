@@ -33,6 +33,14 @@ void Clips::add(std::string name, int32_t label, std::span<const float> samples)
   labels_.push_back(label);
 }
 
+void Clips::add_from(const Clips& other, int64_t clip) {
+  const std::span<const int16_t> from = other.samples(clip);
+  samples_.insert(samples_.end(), from.begin(), from.end());
+  ends_.push_back(samples_.size());
+  names_.push_back(other.name(clip));
+  labels_.push_back(other.labels()[static_cast<size_t>(clip)]);
+}
+
 std::span<const int16_t> Clips::samples(int64_t clip) const {
   const auto i = static_cast<size_t>(clip);
   const size_t begin = i == 0 ? 0 : ends_[i - 1];
@@ -41,15 +49,8 @@ std::span<const int16_t> Clips::samples(int64_t clip) const {
 
 Clips Clips::select(const std::vector<bool>& wanted) const {
   Clips out;
-  for (int64_t clip = 0; clip < size(); ++clip) {
-    const auto i = static_cast<size_t>(clip);
-    if (!wanted[i]) continue;
-    const std::span<const int16_t> from = samples(clip);
-    out.samples_.insert(out.samples_.end(), from.begin(), from.end());
-    out.ends_.push_back(out.samples_.size());
-    out.names_.push_back(names_[i]);
-    out.labels_.push_back(labels_[i]);
-  }
+  for (int64_t clip = 0; clip < size(); ++clip)
+    if (wanted[static_cast<size_t>(clip)]) out.add_from(*this, clip);
   return out;
 }
 

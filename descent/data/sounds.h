@@ -11,6 +11,7 @@
 
 #include "descent/data/audio.h"
 #include "descent/data/dataset.h"
+#include "descent/data/random.h"
 
 namespace descent::data {
 
@@ -19,6 +20,7 @@ class Clips {
  public:
   // Samples in [-1, 1]; what is beyond is clipped.
   void add(std::string name, int32_t label, std::span<const float> samples);
+  void add_from(const Clips& other, int64_t clip);
 
   int64_t size() const { return std::ssize(labels_); }
   std::span<const int16_t> samples(int64_t clip) const;  // of its own length
@@ -102,6 +104,20 @@ struct SoundAugment {
 // Fails, naming the amount, if one is negative or beyond its bound.
 void check_augmentation(const SoundAugment& augment);
 
+// One change of a clip: its speed, and a factor.
+struct SoundChange {
+  double speed = 1, gain = 1;
+
+  int64_t length(std::span<const int16_t> clip) const;  // of what it makes of a clip
+};
+SoundChange draw_change(const SoundAugment& augment, RandomStream& random);
+
+// The changed clip, in [-1, 1], beginning at sample `offset` of `out`; silence where it is not.
+void place_sound(std::span<const int16_t> clip, const SoundChange& change, double offset, std::span<float> out);
+
+// Adds noise of its own as augment.noise says: white, or coloured by one pole.
+void add_noise(const SoundAugment& augment, std::span<float> out, uint64_t key);
+
 // Clips as rows f32 [samples] in [-1, 1]: a shorter one in the middle of silence, the middle of a longer one. vary()
 // changes them as `augment` says, as a function of the clip and the key.
 class SoundRows : public RowSource {
@@ -116,7 +132,7 @@ class SoundRows : public RowSource {
   void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const override;
 
  private:
-  void add_noise(std::span<float> out, double loudness, uint64_t key) const;
+  void add_noise_to(std::span<float> out, uint64_t key) const;
 
   std::shared_ptr<const Clips> clips_;
   int64_t rate_, samples_;

@@ -67,6 +67,15 @@ std::vector<int32_t> Characters::encode(std::string_view text, const std::string
   return tokens;
 }
 
+std::vector<int32_t> Characters::encode_known(std::string_view text, const std::string& source) const {
+  std::vector<int32_t> tokens;
+  each_character(text, source, [&](uint32_t code, std::string_view, size_t) {
+    const auto at = std::ranges::lower_bound(by_code_, code, {}, &std::pair<uint32_t, int32_t>::first);
+    if (at != by_code_.end() && at->first == code) tokens.push_back(at->second);
+  });
+  return tokens;
+}
+
 const std::string& Characters::decode(int64_t token) const {
   if (token < 0 || token >= size()) fail(text("there is no character ", token, " among ", size()));
   return all_[static_cast<size_t>(token)];

@@ -30,6 +30,9 @@ class Characters : public Tokenizer {
   using Tokenizer::decode;
   std::string to_json() const override;
 
+  // The same without those that are not among them.
+  std::vector<int32_t> encode_known(std::string_view text, const std::string& source) const;
+
  private:
   std::vector<std::string> all_;
   std::vector<std::pair<uint32_t, int32_t>> by_code_;  // code points in order, each with its token

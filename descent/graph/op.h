@@ -105,6 +105,7 @@ struct OpDef {
   Tensors (*expand)(const ExpandArgs&) = nullptr;  // composites: the same in other ops
   Tensors (*vjp)(const VjpArgs&) = nullptr;        // one gradient an input (no tensor: none); null: from expand
   std::string_view no_gradient = {};               // why there is none
+  std::string_view no_second_gradient = {};        // why its gradient has none
   std::optional<ScalarOp> scalar = {};             // elementwise core ops
   bool exact = false;                              // results are chosen, copied or counted, not computed with
                                                    // rounding: backends give the meaning's bits
@@ -126,6 +127,10 @@ concept HasExpand = requires(const ExpandArgs& args) {
 template <class T>
 concept NoGradient = requires {
   { T::no_gradient } -> std::convertible_to<std::string_view>;
+};
+template <class T>
+concept NoSecondGradient = requires {
+  { T::no_second_gradient } -> std::convertible_to<std::string_view>;
 };
 template <class T>
 concept HasScalar = requires {
@@ -171,6 +176,7 @@ const OpDef& op_def() {
     if constexpr (HasExpand<T>) out.expand = &T::expand;
     if constexpr (HasVjp<T>) out.vjp = &T::vjp;
     if constexpr (NoGradient<T>) out.no_gradient = T::no_gradient;
+    if constexpr (NoSecondGradient<T>) out.no_second_gradient = T::no_second_gradient;
     if constexpr (HasScalar<T>) out.scalar = T::scalar_op;
     if constexpr (HasExact<T>)
       out.exact = T::exact;

@@ -25,6 +25,7 @@ class Activation : public Module {
   std::string describe() const override;
   std::string formula() const override { return std::string(row_->formula); }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::string_view suited_initializer() const override { return row_->suited; }
 
  private:

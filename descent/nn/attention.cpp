@@ -66,8 +66,9 @@ Tensor SelfAttention::forward(Pass& pass, Tensor x) {
     queries = rotary(queries, positions, options_.rotary_base, at_);
     keys = rotary(keys, positions, options_.rotary_base, at_);
   }
-  const Tensor values = heads(parts[2]);
+  const Tensor values = heads(parts[2]), lengths = pass.lengths();
   const Tensor seen = pass.decoding() ? look_back(pass, queries, keys, values)
+                      : lengths       ? padded_attention(queries, keys, values, lengths, options_.causal, at_)
                                       : attention(queries, keys, values, options_.causal, at_);
   return trace_layer(pass, "output", *output_, reshape(permute(seen, {0, 2, 1, 3}, at_), x.shape(), at_));
 }

@@ -23,6 +23,7 @@ class SelfAttention : public Module {
   std::string describe() const override;
   std::string formula() const override { return "attention(x)"; }
   bool goes_place_by_place() const override { return options_.causal; }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
 
  private:

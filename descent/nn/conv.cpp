@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "descent/nn/lengths.h"
 #include "descent/ops/add.h"
 #include "descent/ops/conv.h"
 
@@ -72,18 +73,27 @@ ConvGeometry geometry_of(const ConvOptions& options, int axes, Padding padding, 
           .groups = options.groups};
 }
 
+// Where sequences have lengths of their own, those of the result.
+void move_lengths(Pass& pass, int64_t kernel, const ConvGeometry& geometry, Site at) {
+  move_window(pass, (kernel - 1) * geometry.dilation[0] + 1, geometry.strides[0], geometry.low[0] + geometry.high[0],
+              at);
+}
+
 }  // namespace
 
 Tensor Conv::convolve(Pass& pass, Tensor x) const {
   const std::vector<int64_t> kernel = kernel_.on(axes_, "the kernel", at_);
   ConvGeometry geometry = geometry_of(options_, axes_, {}, at_);
+  const std::vector<int64_t> ones(static_cast<size_t>(axes_), 1);
   const Padding padding =
       options_.padding
           ? Padding{options_.padding->on(axes_, "the padding", at_), options_.padding->on(axes_, "the padding", at_)}
-          : same_padding(spatial_sizes(x.shape()), kernel, geometry.strides, geometry.dilation);
+          : same_padding(spatial_sizes(x.shape()), kernel, pass.lengths() ? ones : geometry.strides, geometry.dilation);
   geometry.low = padding.low;
   geometry.high = padding.high;
-  return conv(x, pass.parameter(weight_), geometry, at_);
+  const Tensor y = conv(zeros_after_end(pass, x, at_), pass.parameter(weight_), geometry, at_);
+  if (pass.lengths()) move_lengths(pass, kernel[0], geometry, at_);
+  return y;
 }
 
 Tensor Conv::forward(Pass& pass, Tensor given) {

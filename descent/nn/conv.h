@@ -30,6 +30,7 @@ class Conv : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return options_.bias ? "W * x + b" : "W * x"; }
+  bool takes_lengths() const override { return axes_ == 1; }
   std::vector<ParameterPtr> parameters() const override;
   void followed_by(const Module& next) override { suited_ = next.suited_initializer(); }
 
@@ -51,7 +52,8 @@ class Conv : public Module {
   ParameterPtr weight_, bias_;
 };
 
-// The same along one axis: f32[n, length, channels] (or [n, length]).
+// The same along one axis: f32[n, length, channels] (or [n, length]). Where sequences have lengths of their own, "same"
+// padding is that of a stride of 1, whatever the stride, since it must not depend on where the batch ends.
 struct Conv1d : Conv {
   Conv1d(int64_t features, PerAxis kernel = 3, ConvOptions options = {}, Site at = Site::here())
       : Conv("Conv1d", 1, features, std::move(kernel), std::move(options), at) {}

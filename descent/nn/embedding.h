@@ -15,6 +15,7 @@ class Embedding : public Module {
   std::string describe() const override { return text("Embedding ", count_, " x ", features_); }
   std::string formula() const override { return "W[x]"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
   const ParameterPtr& weight() const { return weight_; }  // null before the first forward()
@@ -35,6 +36,7 @@ class TiedScores : public Module {
   std::string describe() const override { return "TiedScores"; }
   std::string formula() const override { return "W^T x"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
 
  private:
   std::shared_ptr<Embedding> embedding_;
@@ -50,6 +52,7 @@ class LearntPositions : public Module {
   std::string describe() const override { return text("LearntPositions ", most_); }
   std::string formula() const override { return "x + W"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -67,6 +70,7 @@ class SinusoidalPositions : public Module {
   std::string describe() const override { return "SinusoidalPositions"; }
   std::string formula() const override { return "x + sinusoids"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
 
  private:
   double base_;

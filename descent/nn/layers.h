@@ -20,6 +20,7 @@ class Dropout : public Module {
   std::string describe() const override { return text("Dropout ", rate_); }
   std::string formula() const override { return "dropout(x)"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
 
  private:
   double rate_;
@@ -35,6 +36,7 @@ class LayerNorm : public Module {
   std::string describe() const override { return "LayerNorm"; }
   std::string formula() const override { return "g norm(x) + b"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -52,6 +54,7 @@ class RmsNorm : public Module {
   std::string describe() const override { return "RmsNorm"; }
   std::string formula() const override { return "g norm(x)"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
 
  private:
@@ -69,6 +72,7 @@ class Normalize : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return "Normalize"; }
   std::string formula() const override { return "s x + t"; }
+  bool takes_lengths() const override { return true; }
   std::vector<StatePtr> states() const override;
 
  private:
@@ -84,6 +88,7 @@ class Scale : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override;
+  bool takes_lengths() const override { return true; }
 
  private:
   double factor_;
@@ -96,6 +101,7 @@ class OneHot : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override { return text("OneHot ", classes_); }
   std::string formula() const override { return "one_hot(x)"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   int64_t classes_;

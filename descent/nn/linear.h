@@ -25,6 +25,7 @@ class Linear : public Module {
   std::string describe() const override;
   std::string formula() const override { return options_.bias ? "W x + b" : "W x"; }
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<ParameterPtr> parameters() const override;
   void followed_by(const Module& next) override { suited_ = next.suited_initializer(); }
 

@@ -3,7 +3,9 @@
 #include "descent/ops/absolute_error.h"
 #include "descent/ops/binary_cross_entropy.h"
 #include "descent/ops/binary_hinge.h"
+#include "descent/ops/compare.h"
 #include "descent/ops/cross_entropy.h"
+#include "descent/ops/ctc_loss.h"
 #include "descent/ops/hinge.h"
 #include "descent/ops/huber.h"
 #include "descent/ops/kl_divergence.h"
@@ -14,6 +16,7 @@
 #include "descent/ops/slice.h"
 #include "descent/ops/soft_cross_entropy.h"
 #include "descent/ops/squared_error.h"
+#include "descent/ops/sum.h"
 
 namespace descent::nn {
 
@@ -107,6 +110,19 @@ Tensor PolicyAndValue::operator()(Tensor outputs, Tensor targets, Site at) const
   return add({policy, at}, {mul({mean(mul({value, at}, {known, at}), at), at}, {value_weight, at}), at});
 }
 
+Tensor Ctc::operator()(Tensor scores, Tensor targets, Site at) const {
+  if (scores.rank() != 3 || targets.dtype() != DType::i32 || targets.rank() != 2)
+    fail(at, text("ctc takes scores [N, frames, characters + 1] and targets i32[N, most], got ", scores.type(), " and ",
+                  targets.type()));
+  const Shape rows{scores.shape()[0]};
+  const Tensor spoken = cast(less({-1.0, at}, {targets, at}), DType::f32, at);
+  const Tensor characters = cast(sum(spoken, {1}, false, at), DType::i32, at);
+  const Tensor frames =
+      broadcast(constant(scores.graph(), static_cast<double>(scores.shape()[1]), DType::i32, at), rows, at);
+  const CtcOptions options{.blank = scores.shape()[2] - 1, .zero_infinity = zero_infinity};
+  return mean(ctc_loss(scores, targets, frames, characters, options, at), at);
+}
+
 namespace {
 
 template <class T>
@@ -138,7 +154,11 @@ std::span<const Kind<Loss>> loss_kinds() {
       {"policy_and_value",
        "cross entropy of a choice, and binary cross entropy of what comes of it",
        {{"value_weight", 1.0, "of the second"}},
-       [](const Settings& s) { return Loss(PolicyAndValue{s.number("value_weight")}); }}};
+       [](const Settings& s) { return Loss(PolicyAndValue{s.number("value_weight")}); }},
+      {"ctc",
+       "-log of the probability of a transcript, wherever its characters stand",
+       {{"zero_infinity", true, "transcripts too long for their frames cost 0 instead of infinity"}},
+       [](const Settings& s) { return Loss(Ctc{s.flag("zero_infinity")}); }}};
   return kinds;
 }
 

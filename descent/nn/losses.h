@@ -92,6 +92,15 @@ struct PolicyAndValue {
   Tensor operator()(Tensor outputs, Tensor targets, Site at = Site::here()) const;
 };
 
+// Connectionist temporal classification (Graves et al. 2006; ops/ctc_loss.h): scores [N, frames, characters + 1], whose
+// last class is the blank, against targets i32 [N, most], each row's characters and then -1. The mean over the rows.
+struct Ctc {
+  static constexpr std::string_view name = "ctc", metric = "cer";
+  static constexpr Target target = Target::labels;
+  bool zero_infinity = true;  // rows of more characters than their frames can give cost nothing, instead of infinity
+  Tensor operator()(Tensor scores, Tensor targets, Site at = Site::here()) const;
+};
+
 inline constexpr CrossEntropy cross_entropy{};
 inline constexpr KlDivergence kl_divergence{};
 inline constexpr MeanSquaredError mean_squared_error{};
@@ -101,6 +110,7 @@ inline constexpr BinaryCrossEntropy binary_cross_entropy{};
 inline constexpr Hinge hinge{};
 inline constexpr Perceptron perceptron{};
 inline constexpr PolicyAndValue policy_and_value{};
+inline constexpr Ctc ctc{};
 
 // Any of these, or any function of outputs and targets that gives a scalar, as a trainer takes it.
 class Loss {

@@ -12,6 +12,10 @@ Tensor trace_layer(Pass& pass, std::string_view name, Module& layer, Tensor x) {
   if (!name.empty()) scope.emplace(pass, name);
   const size_t place = pass.layers().size();
   pass.layers().push_back({pass.layer_path(), &layer, x, {}});
+  if (pass.lengths() && !layer.takes_lengths())
+    fail(text(layer_label(pass, layer),
+              "it would mix what is behind the end of shorter sequences into them; for sequences of different lengths "
+              "there are conv1d, gru, lstm, self_attention and layer_norm"));
   const Tensor output = layer.forward(pass, x);
   pass.layers()[place].output = output;
   return output;

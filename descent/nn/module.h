@@ -52,6 +52,10 @@ class Module {
   virtual bool wants_examples() const { return false; }
   virtual void see_examples(const Array&) {}
 
+  // Whether nothing from beyond a sequence's end gets to what is before it, where sequences have lengths of their own
+  // (nn/lengths.h). Others are refused there.
+  virtual bool takes_lengths() const { return false; }
+
   // The name of the initialiser that suits a weight whose products this layer takes ("he_uniform" for a ReLU), or "".
   virtual std::string_view suited_initializer() const { return ""; }
   // Tells a layer what takes its output, before its first forward.

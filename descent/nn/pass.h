@@ -37,6 +37,11 @@ class Pass {
   Tensor parameter(const ParameterPtr& parameter);
   const std::vector<ParameterPtr>& parameters() const { return parameters_; }
 
+  // How many places of each sequence count, i32 [B], where the sequences of a batch have lengths of their own; no
+  // tensor: all do. Layers that change the number of places change this (nn/lengths.h).
+  Tensor lengths() const { return lengths_; }
+  void set_lengths(Tensor lengths) { lengths_ = lengths; }
+
   // Random numbers: the run's key and counter as u32[2] tensors, and a fresh stream number for each use, so that two
   // dropouts never draw the same. Counted in the order of tracing, which is the same for every tracing of one net.
   Tensor random_key();
@@ -86,6 +91,7 @@ class Pass {
   RandomStates* random_;
   uint32_t streams_ = 0;
   Decoding* decoding_ = nullptr;
+  Tensor lengths_;
   std::vector<Touched> touched_;
   std::vector<ParameterPtr> parameters_;
   std::vector<TracedLayer> layers_;

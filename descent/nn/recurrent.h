@@ -14,6 +14,7 @@ class Recurrent : public Module {
  public:
   Tensor forward(Pass& pass, Tensor x) override;
   bool goes_place_by_place() const override { return true; }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::vector<ParameterPtr> parameters() const override { return parameters_; }
 

@@ -69,7 +69,10 @@ std::vector<std::pair<std::string, ModulePtr>> Residual::children() const {
 }
 
 Tensor Residual::forward(Pass& pass, Tensor x) {
-  const Tensor y = inner_.forward(pass, x), beside = shortcut_ ? trace_layer(pass, shortcut_name, *shortcut_, x) : x;
+  const Tensor lengths = pass.lengths();
+  const Tensor y = inner_.forward(pass, x);
+  if (shortcut_) pass.set_lengths(lengths);
+  const Tensor beside = shortcut_ ? trace_layer(pass, shortcut_name, *shortcut_, x) : x;
   if (y.type() == beside.type()) return add({beside, at_}, {y, at_});
   const std::string who = layer_label(pass, *this);
   if (shortcut_)
@@ -88,7 +91,9 @@ std::vector<std::pair<std::string, ModulePtr>> Branches::children() const { retu
 
 Tensor Branches::forward(Pass& pass, Tensor x) {
   Tensors results;
+  const Tensor lengths = pass.lengths();
   for (const Layer& layer : layers_) {
+    pass.set_lengths(lengths);
     const Tensor y = trace_layer(pass, layer.name, *layer.module, x);
     const Type &first = results.empty() ? y.type() : results[0].type(), &own = y.type();
     const int last = own.shape.rank() - 1;

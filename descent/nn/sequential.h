@@ -17,6 +17,7 @@ class Sequential : public Module {
   std::string describe() const override { return "Sequential"; }
   std::string formula() const override { return "f(x)"; }
   bool goes_place_by_place() const override { return children_go_place_by_place(*this); }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::string_view suited_initializer() const override;
   void followed_by(const Module& next) override;
@@ -36,6 +37,7 @@ class Residual : public Module {
   std::string describe() const override { return "Residual"; }
   std::string formula() const override { return shortcut_ ? "h(x) + f(x)" : "x + f(x)"; }
   bool goes_place_by_place() const override { return children_go_place_by_place(*this); }
+  bool takes_lengths() const override { return true; }
   // The layers of f; then h as one, called "shortcut".
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   void followed_by(const Module& next) override { inner_.followed_by(next); }
@@ -57,6 +59,7 @@ class Branches : public Module {
   std::string describe() const override { return "Branches"; }
   std::string formula() const override { return "[f(x)]"; }
   bool goes_place_by_place() const override { return children_go_place_by_place(*this); }
+  bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::string_view suited_initializer() const override { return layers_.front().module->suited_initializer(); }
   void followed_by(const Module& next) override;

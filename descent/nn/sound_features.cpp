@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "descent/nn/lengths.h"
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/compare.h"
@@ -13,6 +14,7 @@
 #include "descent/ops/iota.h"
 #include "descent/ops/log.h"
 #include "descent/ops/matmul.h"
+#include "descent/ops/maximum.h"
 #include "descent/ops/mean.h"
 #include "descent/ops/mul.h"
 #include "descent/ops/random_uniform.h"
@@ -20,6 +22,7 @@
 #include "descent/ops/sqrt.h"
 #include "descent/ops/square.h"
 #include "descent/ops/sub.h"
+#include "descent/ops/sum.h"
 
 namespace descent::nn {
 
@@ -124,6 +127,7 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   const int64_t n = x.shape()[0], samples = x.shape()[1];
   if (samples < window())
     fail(at_, text(who, "input ", x.type(), " is shorter than a window of ", window(), " samples"));
+  move_window(pass, window(), hop(), 0, at_);
   if (!spectrum_) make(pass);
   const ConvGeometry frames{.strides = {hop()}};
   const Tensor parts = conv(reshape(x, {n, samples, 1}, at_), pass.read(spectrum_), frames, at_);
@@ -133,16 +137,24 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   return reshape(log(add({powers, at_}, {options_.floor, at_}), at_), {n, count, options_.bands}, at_);
 }
 
-Tensor LogMel::normalized(Tensor x) const {
+// Where sounds have lengths of their own, means are over the frames before their ends.
+Tensor LogMel::normalized(const Pass& pass, Tensor x) const {
   if (options_.norm == LogMelOptions::Norm::none) return x;
   const std::vector<int> axes = options_.norm == LogMelOptions::Norm::clip ? std::vector{1, 2} : std::vector{1};
+  const auto average = [&](Tensor y) {
+    if (!pass.lengths()) return mean(y, axes, true, at_);
+    const Tensor there = cast(before_end(pass, y.shape(), at_), DType::f32, at_);  // [n, frames, 1]
+    const Tensor frames = maximum({sum(there, {1, 2}, true, at_), at_}, {1.0, at_});
+    const double each = axes.size() == 2 ? static_cast<double>(y.shape()[2]) : 1;
+    return div({sum(mul({y, at_}, {there, at_}), axes, true, at_), at_}, {mul({frames, at_}, {each, at_}), at_});
+  };
   constexpr double epsilon = 1e-5;  // of a variance, for silence
-  const Tensor centred = sub({x, at_}, {mean(x, axes, true, at_), at_});
-  const Tensor variance = mean(square(centred, at_), axes, true, at_);
+  const Tensor centred = sub({x, at_}, {average(x), at_});
+  const Tensor variance = average(square(centred, at_));
   return div({centred, at_}, {sqrt(add({variance, at_}, {epsilon, at_}), at_), at_});
 }
 
-Tensor LogMel::forward(Pass& pass, Tensor x) { return normalized(bands(pass, x)); }
+Tensor LogMel::forward(Pass& pass, Tensor x) { return normalized(pass, bands(pass, x)); }
 
 Mfcc::Mfcc(int64_t coefficients, const LogMelOptions& options, Site at)
     : LogMel(options, at), coefficients_(coefficients), at_(at) {
@@ -176,7 +188,7 @@ Tensor Mfcc::forward(Pass& pass, Tensor x) {
   }
   const int64_t n = logs.shape()[0], frames = logs.shape()[1];
   const Tensor rows = matmul(reshape(logs, {n * frames, count}, at_), pass.read(cosines_), at_);
-  return normalized(reshape(rows, {n, frames, coefficients_}, at_));
+  return normalized(pass, reshape(rows, {n, frames, coefficients_}, at_));
 }
 
 SpecAugment::SpecAugment(const SpecAugmentOptions& options, Site at) : options_(options), at_(at) {

@@ -29,13 +29,14 @@ class LogMel : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return "log(M |S x|^2)"; }
+  bool takes_lengths() const override { return true; }
   std::vector<StatePtr> states() const override;
 
  protected:
   // f32 [n, frames, bands].
   Tensor bands(Pass& pass, Tensor x);
   const LogMelOptions& options() const { return options_; }
-  Tensor normalized(Tensor x) const;
+  Tensor normalized(const Pass& pass, Tensor x) const;
 
  private:
   void make(Pass& pass);
@@ -77,6 +78,7 @@ class SpecAugment : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override { return "mask(x)"; }
+  bool takes_lengths() const override { return true; }
 
  private:
   SpecAugmentOptions options_;

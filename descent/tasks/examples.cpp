@@ -17,6 +17,7 @@
 #include "descent/tasks/go.h"
 #include "descent/tasks/language.h"
 #include "descent/tasks/sounds.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::tasks {
 
@@ -191,6 +192,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
     for (const data::catalogue::DataFile& file : entry.files) paths.push_back((data::catalogue::get(name) / file.name).string());
     return load_conversation_examples(recipe, paths);
   }
+  if (entry.kind == data::catalogue::Kind::speech)
+    throw UsageError(recipe.data.at("name"), text("[data]: '", name, "' is speech; did you mean speech = \"", name, "\"?"));
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));
@@ -219,6 +222,7 @@ constexpr Source sources[] = {
     {"sounds", [](const Recipe& recipe,
                   const std::string& path) { return load_sound_examples(recipe, data_path(recipe, path).string()); }},
     {"go", load_go_examples},
+    {"speech", load_spoken_examples},
     {"text", [](const Recipe& recipe,
                 const std::string& path) { return load_text_examples(recipe, data_path(recipe, path).string()); }},
     {"dialogue",
@@ -237,6 +241,14 @@ void check_targets(const Recipe& recipe, const data::Dataset& training) {
     throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ", task.classes ? "classes" : "numbers",
                                             " as targets, the data have ", classes ? "classes" : "numbers",
                                             "; did you mean task = \"", task.classes ? "regress" : "classify", "\"?"));
+  const bool transcripts = classes && training.targets.shape().rank() == 2 && training.row_type().dtype == DType::f32;
+  if (transcripts != (task.default_loss == nn::Ctc::name))
+    throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ",
+                                            transcripts ? "one class for each example" : "recordings with transcripts",
+                                            ", the data have ", transcripts ? "transcripts" : "none",
+                                            transcripts ? "; did you mean task = \"transcribe\"?"
+                                                        : "; did you mean [data] speech = \"...\"?"));
+  if (transcripts) return;
   const bool text_data = training.source && training.row_type().dtype == DType::i32;
   if (text_data != task.sequences)
     throw UsageError(recipe.data.at(), text("the task '", task.name, "' wants ",

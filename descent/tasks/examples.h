@@ -36,6 +36,7 @@ struct Preprocess {
 struct Examples {
   data::Splits splits;
   Preprocess preprocess;
+  std::string note = {};  // what is worth saying of the data: what was left out of them
 };
 
 // Fails in one sentence naming the file, or the recipe's line.

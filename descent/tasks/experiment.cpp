@@ -3,10 +3,12 @@
 
 #include "descent/base/text.h"
 #include "descent/nn/layers.h"
+#include "descent/nn/lengths.h"
 #include "descent/nn/nets.h"
 #include "descent/nn/summary.h"
 #include "descent/tasks/run.h"
 #include "descent/tasks/run_net.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::tasks {
 
@@ -14,7 +16,9 @@ std::shared_ptr<nn::Module> make_run_net(const Recipe& recipe, const Preprocess&
   std::vector<nn::Layer> layers;
   if (preprocess.normalizer)
     layers.emplace_back("input", nn::Normalize(preprocess.normalizer->scale, preprocess.normalizer->shift));
+  if (transcribes(recipe)) layers.emplace_back("recording", nn::EndAtNan(Site{}));
   layers.emplace_back("layers", recipe.net());
+  if (transcribes(recipe)) layers.emplace_back("silence", nn::BlankAfterEnd());
   return std::make_shared<nn::Sequential>(std::move(layers));
 }
 
@@ -74,6 +78,9 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
                                   task.outputs_text(training));
   const bool ready = experiment.recipe.layers.empty();
   const Site at = ready ? experiment.recipe.ready.at() : outputs_site(experiment.recipe.layers);
+  if (given == -1 && transcribes(experiment.recipe))
+    fail(at, text(shapes, ", so it must make [", summary.input.shape[0], ",frames,", wanted,
+                  "]; did you mean { kind = \"linear\", features = ", wanted, " } as the last layer?"));
   if (given == -1 && task.sequences)
     fail(at, text(shapes, " at each place, so it must make [", summary.input.shape[0], ",", summary.input.shape[1], ",",
                   wanted, "]; did you mean net = { kind = \"decoder\", outputs = ", wanted, " }?"));
@@ -92,7 +99,8 @@ Experiment prepare(const Recipe& recipe) {
                  std::move(examples.splits),
                  make_run_net(recipe, examples.preprocess),
                  recipe.make_loss(),
-                 recipe.make_optimizer()};
+                 recipe.make_optimizer(),
+                 examples.note};
   const int64_t rows = std::min<int64_t>(recipe.train.integer("batch_size"), out.splits.train.size());
   check_outputs(out, nn::summarise(*out.net, out.preprocess.batch(rows), recipe.seed()));
   return out;

@@ -9,6 +9,7 @@
 #include "descent/data/image.h"
 #include "descent/tasks/language.h"
 #include "descent/tasks/sounds.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::tasks {
 
@@ -108,6 +109,7 @@ Prediction predict_sound(const Run& run, const std::string& source) {
 std::vector<Prediction> predict(const Run& run, const std::vector<std::string>& inputs) {
   if (is_language(run.preprocess))
     throw UsageError(text(run.directory.string(), " was trained on text; descent generate lets it go on with one"));
+  if (transcribes(run.recipe)) throw UsageError(text(run.directory.string(), " answers with transcripts"));
   std::vector<Prediction> out;
   for (const std::string& source : inputs) {
     if (run.preprocess.encoder) {

@@ -48,6 +48,13 @@ const std::vector<Setting>& data_settings() {
         "a regular expression: what its group holds in a sound's name is its class; empty: the folder"}},
       {{"speaker_match", "", "likewise who speaks: parts are then parted by speaker"}},
       {{"test_match", "", "sounds in whose names it is found are the test part"}},
+      {{"speech", "",
+        "recordings with transcripts: entries of the catalogue, folders, archives or tables, parted by commas"}},
+      {{"more_speech", "", "likewise, for the training part alone"}},
+      {{"hold_out", "texts",
+        "of `speech`: a share of all texts, said nowhere in training, or of each text's recordings"}},
+      {{"numbers", false, "digits in transcripts become English words"}},
+      {{"language", "", "a text file whose lines a language model of `speech` is counted from, too"}},
       {{"text", "", "a text file in UTF-8"}},
       {{"dialogue", "", "conversations: TSV files, or text files with a turn in each line, parted by commas"}},
       {{"tokens", int64_t{0}, "of `text` or `dialogue`: how many word pieces; 0: characters"}, 0, 1 << 20},
@@ -126,7 +133,14 @@ const std::vector<Setting>& augment_settings() {
 const std::vector<Setting>& evaluate_settings() {
   static const std::vector<Setting> all{
       {{"flip", false, "judge images by the mean of what the net says of each and of its mirror image"}},
-      {{"shift", int64_t{0}, "also of each moved by so many pixels, four ways"}, 0, 1001}};
+      {{"shift", int64_t{0}, "also of each moved by so many pixels, four ways"}, 0, 1001},
+      {{"beam", int64_t{1},
+        "transcripts of a recording that are followed at once; 1: the likeliest class of each frame"},
+       1,
+       1001},
+      {{"language", 0.0, "weight of a model of the training transcripts' characters"}, 0, 10},
+      {{"bonus", 0.0, "for each character of a transcript, where that model makes them dear"}, -10, 10},
+      {{"order", int64_t{6}, "characters that the model looks at, the one to come among them"}, 1, 17}};
   return all;
 }
 
@@ -210,6 +224,7 @@ void check_word(const Settings& section, std::string_view name, const std::vecto
 void check_words(const Recipe& recipe) {
   check_word(recipe.train, "precision", {"auto", "f32", "bf16"});
   check_word(recipe.data, "fit", {"crop", "pad", "stretch"});
+  check_word(recipe.data, "hold_out", {"texts", "recordings"});
   check_word(recipe.augment, "flip", {"none", "random", "alternating"});
   check_word(recipe.augment, "padding", {"zero", "reflect", "edge"});
 }
@@ -237,8 +252,8 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name",   "csv", "npz", "idx",  "cifar",    "images",
-                                         "sounds", "go",  "text", "dialogue", "table"};
+  const std::vector<std::string> sources{"name",   "csv", "npz",  "idx",      "cifar", "images", "sounds",
+                                         "speech", "go",  "text", "dialogue", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

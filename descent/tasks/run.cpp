@@ -1,5 +1,6 @@
 #include "descent/tasks/run.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "descent/base/text.h"
@@ -11,6 +12,7 @@
 #include "descent/tasks/language.h"
 #include "descent/tasks/run_net.h"
 #include "descent/tasks/separable.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::tasks {
 
@@ -37,6 +39,7 @@ void write_run_files(const fs::path& directory, const Experiment& experiment) {
   if (problem) fail(text("cannot make the run's directory ", directory.string(), ": ", problem.message()));
   io::write_file(directory / "recipe.toml", experiment.recipe.text);
   io::write_file(directory / "preprocess.json", experiment.preprocess.to_json());
+  if (transcribes(experiment.recipe)) save_language_model(experiment.recipe, experiment.splits.train, directory);
   const Json run{{"descent", DESCENT_VERSION},
                  {"recipe", experiment.recipe.path.string()},
                  {"base", fs::absolute(experiment.recipe.base).lexically_normal().string()},
@@ -93,6 +96,12 @@ train::Evaluation judge_test(const Experiment& experiment, train::Evaluator& eva
   return train::evaluate(*experiment.net, experiment.loss, part, views, experiment.evaluate_options());
 }
 
+// What the run's own search makes of the test part.
+void add_search(const Experiment& experiment, const fs::path& directory, train::Figures& figures) {
+  const Run run{directory, experiment.recipe, experiment.preprocess, experiment.net, experiment.loss, ""};
+  std::ranges::copy(judge_search(run, experiment.splits.test, decoding(run)), std::back_inserter(figures));
+}
+
 void write_results(const RunResult& result, const nn::Module& net) {
   io::save_safetensors(result.directory / "weights.safetensors",
                        {train::weights_of(net), {{"weights_sha256", result.report.weights_sha256}}});
@@ -118,10 +127,12 @@ RunResult train_run(const Recipe& recipe, const RunOptions& options) {
   result.validation = judge(evaluator, experiment.splits.validation).figures;
   const train::Evaluation test = judge_test(experiment, evaluator);
   result.test = test.figures;
+  if (transcribes(recipe)) add_search(experiment, options.directory, result.test);
   result.confusion = test.confusion;
   result.classes = experiment.preprocess.classes;
   const data::Splits& splits = experiment.splits;
   result.baseline = ngram_baseline(splits.train, splits.test.size() > 0 ? splits.test : splits.validation);
+  if (!experiment.note.empty()) result.notes.push_back(experiment.note);
   if (const std::string note = separability_note(experiment, result.train); !note.empty()) result.notes.push_back(note);
   write_results(result, *experiment.net);
   return result;
@@ -190,6 +201,7 @@ train::EvaluateOptions Run::evaluate_options() const {
 data::Dataset Run::examples(const std::string& what) const {
   const bool own = what == "train" || what == "validation" || what == "test";
   if (!own && go_board_size(preprocess)) return load_go_like(preprocess, what, wants_value(recipe));
+  if (!own && transcribes(recipe)) return load_spoken_like(*this, what);
   if (!own && is_language(preprocess)) return load_text_like(preprocess, what);
   if (!own) return load_examples_like(preprocess, task(), what);
   const data::Splits splits = load_examples(recipe).splits;

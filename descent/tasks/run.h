@@ -3,6 +3,7 @@
 //   recipe.toml           the recipe as it was used, overrides included
 //   run.json              where its data paths count from, threads, the machine
 //   preprocess.json       what was learnt from the training inputs (normalisation, the table's encoding)
+//   language.safetensors  a language model of the training transcripts, where speech is transcribed
 //   metrics.jsonl         a line a record (train/run_files.h)
 //   last, previous, best.safetensors                  checkpoints
 //   weights.safetensors   the net that the run ended with
@@ -28,6 +29,7 @@ struct Experiment {
   std::shared_ptr<nn::Module> net;  // with its parameters
   nn::Loss loss;
   optim::Optimizer optimizer;
+  std::string note = {};  // of the data
 
   // Of the recipe, with the validation part and the unit of numbers.
   train::FitOptions fit_options() const;

@@ -4,11 +4,12 @@
 #include "descent/tasks/classify.h"
 #include "descent/tasks/language.h"
 #include "descent/tasks/regress.h"
+#include "descent/tasks/transcribe.h"
 
 namespace descent::tasks {
 
 std::span<const TaskKind> task_kinds() {
-  static const TaskKind kinds[] = {classify_task(), regress_task(), language_task()};
+  static const TaskKind kinds[] = {classify_task(), regress_task(), language_task(), transcribe_task()};
   return kinds;
 }
 

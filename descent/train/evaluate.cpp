@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "descent/base/text.h"
+#include "descent/train/transcripts.h"
 #include "descent/train/value.h"
 
 namespace descent::train {
@@ -27,9 +28,10 @@ bool are_sequences(const Shape& outputs, const Shape& targets) {
 
 // Rows that are made when they are wanted are not small, a sequence is as many rows as it has places, and each place has
 // a score for every class.
-int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options) {
-  constexpr int64_t most_made = 256, most_places = 16384, most_scores = int64_t{1} << 24;
+int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options, bool recordings) {
+  constexpr int64_t most_made = 256, most_places = 16384, most_scores = int64_t{1} << 24, most_recordings = 32;
   if (!data.source) return options.batch_size;
+  if (recordings) return std::min(most_recordings, options.batch_size);  // seconds of sound each
   const int64_t targets = std::max<int64_t>(1, data.targets.shape().without(0).elements());
   const int64_t places = std::min(most_places, most_scores / std::max<int64_t>(1, std::ssize(data.classes)));
   return std::min({most_made, options.batch_size, std::max<int64_t>(1, places / targets)});
@@ -47,6 +49,12 @@ int64_t right_places(const Array& scores, const Array& labels) {
     right += std::ranges::max_element(own) - own.begin() == label;
   }
   return right;
+}
+
+// The class of the character that parts words.
+int32_t space_of(const data::Dataset& data) {
+  const auto at = std::ranges::find(data.classes, " ");
+  return at == data.classes.end() ? -1 : static_cast<int32_t>(at - data.classes.begin());
 }
 
 // The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
@@ -81,13 +89,16 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   std::optional<ClassificationMetrics> classes;
   RegressionMetrics numbers(options_.unit);
   ValueMetrics values;
+  const bool spelled = loss_.name() == nn::Ctc::name;
+  TranscriptMetrics transcripts(space_of(data));
   double loss = 0;
   int64_t right = 0;  // places of sequences
   bool sequences = false;
-  for_batches(data.size(), batch_size_for(data, options_), [&](int64_t begin, int64_t end) {
+  for_batches(data.size(), batch_size_for(data, options_, spelled), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
     loss += results[1].item() * static_cast<double>(end - begin);
+    if (spelled) return transcripts.add(results[0], targets);
     if (!labels) return numbers.add(results[0], targets);
     sequences = are_sequences(results[0].shape(), targets.shape());
     if (sequences) {
@@ -104,6 +115,10 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
     values.add(results[0], targets);
   });
   Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
+  if (spelled) {
+    std::ranges::copy(transcripts.figures(), std::back_inserter(out.figures));
+    return out;
+  }
   if (sequences) {
     out.figures.emplace_back("accuracy", static_cast<double>(right) / static_cast<double>(data.targets.elements()));
     if (loss_.name() == nn::CrossEntropy::name) out.figures.emplace_back("perplexity", std::exp(out.figures[0].second));

@@ -20,7 +20,8 @@ struct EvaluateOptions {
 };
 
 struct Evaluation {
-  Figures figures;                           // loss, then the metrics; of sequences accuracy and perplexity
+  Figures figures;  // loss, then the metrics; of sequences accuracy and perplexity, of transcripts cer, wer
+                    // and sentence_error
   std::optional<ConfusionMatrix> confusion;  // of a classification of whole examples
 };
 

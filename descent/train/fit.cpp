@@ -7,6 +7,7 @@
 #include "descent/base/text.h"
 #include "descent/nn/from_examples.h"
 #include "descent/train/interrupt.h"
+#include "descent/train/transcripts.h"
 #include "descent/train/value.h"
 
 namespace descent::train {
@@ -162,8 +163,9 @@ void Fit::train_epoch() {
 // A loss would only become infinite by a label that is no class of the net.
 void Fit::check_labels() const {
   const auto check = [&](const data::Dataset& part, const char* name) {
-    if (part.targets && part.targets.dtype() == DType::i32)
-      train::check_labels(step_.outputs(), part.targets, name);
+    if (!part.targets || part.targets.dtype() != DType::i32) return;
+    if (step_.loss().name() == nn::Ctc::name) return check_transcripts(step_.outputs(), part.targets, name);
+    train::check_labels(step_.outputs(), part.targets, name);
   };
   check(batches_.data(), "fit: the training part");
   check(options_.validation, "fit: the validation part");

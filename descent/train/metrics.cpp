@@ -14,7 +14,7 @@ std::optional<double> figure(const Figures& figures, std::string_view name) {
 }
 
 bool larger_is_better(std::string_view metric) {
-  static constexpr std::string_view smaller[] = {"loss", "mae", "rmse", "perplexity"};
+  static constexpr std::string_view smaller[] = {"loss", "mae", "rmse", "perplexity", "cer", "wer", "sentence_error"};
   return std::ranges::find(smaller, metric) == std::end(smaller);
 }
 

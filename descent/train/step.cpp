@@ -42,6 +42,7 @@ TrainingStep::TrainingStep(nn::Module& net, nn::Loss loss, optim::Optimizer opti
 }
 
 bool TrainingStep::counts_correct(const Type& target_row) const {
+  if (loss_.name() == nn::Ctc::name) return false;  // where the characters stand is not told
   if (target_row.dtype == DType::i32) return true;
   return loss_.name() == nn::CrossEntropy::name && target_row.shape.rank() == 1;
 }
@@ -58,7 +59,9 @@ Tensors TrainingStep::trace(nn::Pass& pass, std::span<const Tensor> in, bool rec
                                                       .per_parameter = recorded});
   if (average_) average_->update(pass);
   const bool mixed = in[1].dtype() != DType::i32 && in[1].rank() > 0 && counts_correct(row_type(in[1].type()));
-  const Tensor correct = correct_count(outputs, mixed ? argmax(in[1]) : in[1], class_threshold(loss_));
+  const bool counted = counts_correct(row_type(in[1].type()));
+  const Tensor correct =
+      counted ? correct_count(outputs, mixed ? argmax(in[1]) : in[1], class_threshold(loss_)) : Tensor();
   Tensors results{loss, correct ? correct : loss};
   if (!recorded) return results;
   parameter_names_.clear();

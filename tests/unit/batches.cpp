@@ -358,6 +358,95 @@ TEST(Batches, TablesAndTargetsOfNumbers) {
   EXPECT_FALSE(unlabelled.next()->targets);
 }
 
+// Row i is i + 1 numbers i; there is room for 4, 8 or 16.
+class Lengths : public RowSource {
+ public:
+  explicit Lengths(int64_t rows) : rows_(rows) {}
+  Type row_type() const override { return {DType::i32, {16}}; }
+  int64_t size() const override { return rows_; }
+  int64_t room(int64_t row) const override { return row % 16 < 4 ? 4 : row % 16 < 8 ? 8 : 16; }
+  void read(int64_t row, std::span<std::byte> out) const override {
+    const std::span<int32_t> values(reinterpret_cast<int32_t*>(out.data()), out.size() / sizeof(int32_t));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<int64_t>(i) <= row % 16 ? static_cast<int32_t>(row) : -1;
+  }
+
+ private:
+  int64_t rows_;
+};
+
+Dataset lengths(int64_t rows) {
+  Dataset out{{}, Array(DType::i32, {rows}), numbered_classes(rows), {}, std::make_shared<Lengths>(rows)};
+  for (int64_t i = 0; i < rows; ++i) out.targets.as<int32_t>()[i] = static_cast<int32_t>(i);
+  return out;
+}
+
+TEST(Batches, AreCutToTheRoomOfTheirRows) {
+  const Dataset data = lengths(100);
+  std::vector<std::vector<int64_t>> orders;
+  for (const int threads : {0, 2}) {
+    Batches batches(data, {.batch_size = 8, .seed = 3, .threads = threads});
+    for (const uint64_t epoch : {0, 1}) {
+      std::set<std::string> shapes;
+      std::vector<int64_t> order;
+      batches.start(epoch);
+      while (const Batch* batch = batches.next()) {
+        const int64_t count = batch->inputs.shape()[0], room = batch->inputs.shape()[1];
+        int64_t needed = 0;
+        for (int64_t i = 0; i < count; ++i) {
+          const auto row = static_cast<int64_t>(batch->targets.at(i));
+          order.push_back(row);
+          needed = std::max(needed, data.source->room(row));
+          for (int64_t k = 0; k < room; ++k)
+            EXPECT_EQ(batch->inputs.at(i * room + k), k <= row % 16 ? static_cast<double>(row) : -1);
+        }
+        EXPECT_EQ(room, needed);
+        shapes.insert(to_text(batch->inputs.type()));
+      }
+      EXPECT_LE(shapes.size(), 4u) << "three rooms, and a smaller last batch";
+      EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), 100u);
+      orders.push_back(order);
+    }
+  }
+  EXPECT_EQ(orders[0], orders[2]);
+  EXPECT_EQ(orders[1], orders[3]);
+  EXPECT_NE(orders[0], orders[1]);
+  // Not first the short ones and then the long.
+  EXPECT_FALSE(std::ranges::is_sorted(orders[0], {}, [&](int64_t row) { return data.source->room(row); }));
+}
+
+TEST(Batches, OfDifferentRoomResumeAndLeaveOutAnyRow) {
+  Batches batches(lengths(100), {.batch_size = 8, .seed = 3, .drop_last = true});
+  std::vector<std::vector<std::byte>> whole;
+  batches.start(5);
+  while (const Batch* batch = batches.next())
+    whole.emplace_back(batch->inputs.bytes().begin(), batch->inputs.bytes().end());
+  ASSERT_EQ(whole.size(), 12u);
+  batches.start(5, 7);
+  for (size_t i = 7; i < whole.size(); ++i) {
+    const Batch* batch = batches.next();
+    ASSERT_NE(batch, nullptr);
+    EXPECT_TRUE(std::ranges::equal(batch->inputs.bytes(), whole[i]));
+  }
+  std::set<int64_t> seen;
+  for (uint64_t epoch = 0; epoch < 20; ++epoch) {
+    batches.start(epoch);
+    while (const Batch* batch = batches.next())
+      for (int64_t i = 0; i < batch->targets.elements(); ++i) seen.insert(static_cast<int64_t>(batch->targets.at(i)));
+  }
+  EXPECT_EQ(seen.size(), 100u) << "the longest are not left out each time";
+}
+
+TEST(Batches, ReadInputsIsCutToTheRoomOfItsRows) {
+  const Dataset data = lengths(20);
+  EXPECT_EQ(data.read_inputs(0, 4).shape(), (Shape{4, 4}));
+  EXPECT_EQ(data.read_inputs(2, 7).shape(), (Shape{5, 8}));
+  EXPECT_EQ(data.read_inputs(0, 20).shape(), (Shape{20, 16}));
+  const std::vector<int64_t> chosen{1, 5};
+  EXPECT_EQ(data.select(chosen).read_inputs(0, 2).shape(), (Shape{2, 8}));
+  EXPECT_EQ(data.read_inputs(2, 7).at(8 * 3 + 5), 5);
+}
+
 TEST(Batches, NamesWhatDoesNotFit) {
   const auto error_for = [](const Dataset& data, const BatchOptions& options) {
     return error_of([&] { Batches(data, options); });

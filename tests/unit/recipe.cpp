@@ -191,9 +191,11 @@ TEST(Recipe, ErrorsNameLineAndKey) {
       {with(10, "validation = 2"), "r.toml:10: [data]: 'validation' must be at least 0 and below 1, got 2"},
       {with(10, "validatoin = 0"), "r.toml:10: [data] has no setting 'validatoin'; did you mean 'validation'?"},
       {with(8, "# no source"),
-       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, go, text, dialogue, table; it has none"},
+       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, speech, go, text, dialogue, table; it has "
+       "none"},
       {with(10, "name = \"iris\""),
-       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, go, text, dialogue, table; it has name and table"},
+       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, speech, go, text, dialogue, table; it has name "
+       "and table"},
       {with(9, "ignore = [1]\ntarget = \"b\""),
        "r.toml:9: [data]: 'ignore' must be a list of words, the columns' names"},
       {with(9, "# no target"), "r.toml:7: [data] with 'table' needs 'target', the column to predict"},

@@ -23,7 +23,9 @@ constexpr Maker makers[] = {{"matmul", make_matmul},
                             {"fused_attention", make_attention},
                             {"fused_attention_gradient", make_attention},
                             {"gather", make_gather},
-                            {"scatter_add", make_scatter_add}};
+                            {"scatter_add", make_scatter_add},
+                            {"ctc_loss", make_ctc},
+                            {"ctc_gradient", make_ctc}};
 
 }  // namespace
 

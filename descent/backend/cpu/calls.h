@@ -33,5 +33,6 @@ std::unique_ptr<Call> make_pool(const CallStep& step, const Program& program);  
 std::unique_ptr<Call> make_attention(const CallStep& step, const Program& program);  // fused_attention and its gradient
 std::unique_ptr<Call> make_gather(const CallStep& step, const Program& program);
 std::unique_ptr<Call> make_scatter_add(const CallStep& step, const Program& program);
+std::unique_ptr<Call> make_ctc(const CallStep& step, const Program& program);  // ctc_loss, ctc_gradient
 
 }  // namespace descent::cpu
