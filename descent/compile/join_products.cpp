@@ -130,11 +130,12 @@ class Joining {
   }
 
   void find_in(uint32_t id, const Node& node, Together& wanted) const {
-    const auto found = std::ranges::search(node.inputs, wanted.parts);
-    if (found.empty() || wanted.whole) return;
+    const std::vector<Value>&all = node.inputs, &parts = wanted.parts;
+    const auto found = std::search(all.begin(), all.end(), parts.begin(), parts.end());
+    if (found == all.end() || wanted.whole) return;
     wanted.whole = id;
-    for (auto part = node.inputs.begin(); part != found.end(); ++part)
-      (part < found.begin() ? wanted.begin : wanted.size) += graph_.type(*part).shape[0];
+    for (auto part = all.begin(); part != found; ++part) wanted.begin += graph_.type(*part).shape[0];
+    for (const Value part : parts) wanted.size += graph_.type(part).shape[0];
   }
 
   // The live nodes such that each sum comes behind what it is a slice of: oldest first, where that leaves a choice.

@@ -157,15 +157,15 @@ int64_t whole_vectors(int64_t count) { return (count + 15) / 16 * 16; }
 float weigh(const float* scores, int64_t seen, int64_t width, float scale, uint16_t* to) {
   const __m512 factor = _mm512_set1_ps(scale), shift = _mm512_set1_ps(-scale * largest_of(scores, seen));
   __m512 sum = _mm512_setzero_ps();
-  const auto weights = [&](int64_t i) { return exp2_of(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift)); };
   int64_t i = 0;
   for (; i + 16 <= seen; i += 16) {
-    const __m512 x = weights(i);
+    const __m512 x = exp2_of(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift));
     sum = _mm512_add_ps(sum, x);
     store_rounded(to + i, x);
   }
   if (i < seen) {
-    const __m512 x = _mm512_maskz_mov_ps(first_lanes(seen - i), weights(i));
+    const __m512 all = exp2_of(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift));
+    const __m512 x = _mm512_maskz_mov_ps(first_lanes(seen - i), all);
     sum = _mm512_add_ps(sum, x);
     store_rounded(to + i, x);
   }
