@@ -59,8 +59,7 @@ class Merger {
       for (const uint32_t word : words) merge_in(word, pair, token);
       pairs_.erase(pair);
       std::ranges::sort(changed_);
-      const auto twice = std::ranges::unique(changed_);
-      changed_.erase(twice.begin(), twice.end());
+      changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
       for (const Pair& each : changed_)
         if (const auto found = pairs_.find(each); found != pairs_.end()) line_.push({found->second.count, each});
       return pair;

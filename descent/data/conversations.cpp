@@ -155,6 +155,9 @@ TokenText tokenize(std::vector<Conversation> conversations, const TextOptions& o
   out.names = names_with_marks(*out.tokenizer);
   out.parts = {tokens_of(parts[0], *out.tokenizer, source), tokens_of(parts[1], *out.tokenizer, source),
                tokens_of(parts[2], *out.tokenizer, source)};
+  const Marks marks(*out.tokenizer);
+  for (int64_t i = 0; i < std::ssize(out.parts.train); ++i)
+    if (out.parts.train[i] == marks.begins) out.starts.push_back(i);
   return out;
 }
 

@@ -42,9 +42,9 @@ std::vector<int32_t> tokens_of(const std::vector<Conversation>& conversations, c
 
 // Conversations in tokens, whole ones in each part. Which part one belongs to is a function of what is said in it and
 // of the seed, so that doubles are on one side, and each stays on its side when others are added. Of `options`,
-// `tokens` counts the marks, too. What makes the tokens (byte pairs, or characters, which must be known in all parts)
-// is learnt from the training part alone, byte pairs that is. Fails naming `source` and a part that is wanted and would
-// be empty.
+// `tokens` counts the marks, too. Word pieces are learnt from the training part alone; characters must be known in all
+// parts. Every second window of training begins with a conversation, as a talk with the net will. Fails naming `source`
+// and a part that is wanted and would be empty.
 TokenText tokenize(std::vector<Conversation> conversations, const TextOptions& options, uint64_t seed,
                    const std::string& source);
 

@@ -83,11 +83,12 @@ const std::string& Characters::decode(int64_t token) const {
 
 std::string Characters::to_json() const { return nlohmann::ordered_json{{"characters", all_}}.dump(); }
 
-TextWindows::TextWindows(std::vector<int32_t> tokens, int64_t context, int64_t windows)
-    : tokens_(std::move(tokens)), context_(context), windows_(windows) {
+TextWindows::TextWindows(std::vector<int32_t> tokens, int64_t context, int64_t windows, std::vector<int64_t> starts)
+    : tokens_(std::move(tokens)), context_(context), windows_(windows), starts_(std::move(starts)) {
   if (context < 1 || windows < 1 || places() < 1)
     fail(text(windows, " windows of ", context, " tokens do not fit ", tokens_.size(),
               ", the last of which has no next"));
+  std::erase_if(starts_, [&](int64_t start) { return start < 0 || start >= places(); });
 }
 
 int64_t TextWindows::begin(int64_t row) const { return windows_ == 1 ? 0 : row * (places() - 1) / (windows_ - 1); }
@@ -99,7 +100,10 @@ void TextWindows::copy(int64_t from, std::span<std::byte> out) const {
 void TextWindows::read(int64_t row, std::span<std::byte> out) const { copy(begin(row), out); }
 
 void TextWindows::vary(int64_t, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const {
-  const auto from = static_cast<int64_t>(RandomStream(key).below(static_cast<uint64_t>(places())));
+  RandomStream random(key);
+  const bool at_start = !starts_.empty() && random.uniform() < 0.5;
+  const auto from = at_start ? starts_[random.below(starts_.size())]
+                             : static_cast<int64_t>(random.below(static_cast<uint64_t>(places())));
   copy(from, out);
   if (!target.empty()) copy(from + 1, target);
 }
@@ -115,9 +119,9 @@ int64_t windows_side_by_side(int64_t tokens, int64_t context) { return (tokens -
 namespace {
 
 Dataset dataset_of(std::span<const int32_t> tokens, const std::vector<std::string>& names, int64_t context,
-                   int64_t windows) {
-  const auto source =
-      std::make_shared<TextWindows>(std::vector<int32_t>(tokens.begin(), tokens.end()), context, windows);
+                   int64_t windows, std::vector<int64_t> starts = {}) {
+  const auto source = std::make_shared<TextWindows>(std::vector<int32_t>(tokens.begin(), tokens.end()), context,
+                                                    windows, std::move(starts));
   return {{}, source->targets(), names, {}, source};
 }
 
@@ -177,7 +181,9 @@ Splits window_splits(const TokenText& content, const TextOptions& options, const
   };
   Splits out;
   out.train = windows(train, "training");
-  if (options.windows > 0) out.train = dataset_of(train, content.names, options.context, options.windows);
+  if (options.windows > 0 || !content.starts.empty())
+    out.train = dataset_of(train, content.names, options.context,
+                           options.windows > 0 ? options.windows : out.train.size(), content.starts);
   if (options.fractions.validation > 0) out.validation = windows(validation, "validation");
   if (options.fractions.test > 0) out.test = windows(test, "test");
   return out;

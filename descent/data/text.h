@@ -41,15 +41,16 @@ class Characters : public Tokenizer {
 // Windows of tokens: inputs i32 [context], and each place's next token as its target.
 class TextWindows : public RowSource {
  public:
-  // Row i stands at a place of its own: `windows` of them, spread evenly from the first token to the last. Fails unless
-  // there are more tokens than a window has.
-  TextWindows(std::vector<int32_t> tokens, int64_t context, int64_t windows);
+  // Row i stands at a place of its own: `windows` of them, spread evenly from the first token to the last. `starts` are
+  // places that training prefers. Fails unless there are more tokens than a window has.
+  TextWindows(std::vector<int32_t> tokens, int64_t context, int64_t windows, std::vector<int64_t> starts = {});
 
   Type row_type() const override { return {DType::i32, {context_}}; }
   int64_t size() const override { return windows_; }
   void read(int64_t row, std::span<std::byte> out) const override;
 
-  // Training sees a window anywhere, drawn by the key, and its targets.
+  // Training sees a window anywhere, drawn by the key, and its targets; if there are starts, every second time one that
+  // begins at one of them.
   void vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte> target) const override;
 
   // Of all rows, i32 [windows, context].
@@ -64,6 +65,7 @@ class TextWindows : public RowSource {
 
   std::vector<int32_t> tokens_;
   int64_t context_, windows_;
+  std::vector<int64_t> starts_;
 };
 
 struct TextOptions {
@@ -80,6 +82,7 @@ struct TokenText {
   struct Parts {
     std::vector<int32_t> train, validation, test;
   } parts;
+  std::vector<int64_t> starts = {};  // in the training part, see TextWindows
 };
 
 // A text, divided by position: the training part first, then validation, then test. Characters are those of all parts;

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "descent/data/batches.h"
 #include "descent/data/byte_pairs.h"
 #include "tests/unit/data_testing.h"
 
@@ -105,6 +106,30 @@ TEST(Conversations, InCharactersKnowThoseOfAllParts) {
   const Splits splits = window_splits(text, {.context = 8, .fractions = {.validation = 0.1, .test = 0.2}}, "many");
   EXPECT_EQ(std::ssize(splits.train.classes), std::ssize(text.names));
   EXPECT_GT(splits.test.size(), 0);
+}
+
+// Every second window of training, and in the long run every conversation.
+TEST(Conversations, OftenBeginTrainingWindows) {
+  const TextOptions options{.tokens = 300, .context = 12, .windows = 3000, .fractions = {.validation = 0, .test = 0.2}};
+  const TokenText text = tokenize(many(50), options, 1, "many");
+  const Splits splits = window_splits(text, options, "many");
+  const Marks marks(*text.tokenizer);
+  Batches batches(splits.train, {.batch_size = 100, .seed = 1});
+  batches.start(0);
+  int64_t begin = 0, all = 0;
+  std::set<std::vector<int32_t>> different;
+  while (const Batch* batch = batches.next()) {
+    const std::span<const int32_t> in = batch->inputs.as<int32_t>(), out = batch->targets.as<int32_t>();
+    for (size_t i = 0; i < in.size(); i += 12, ++all) {
+      for (size_t j = 0; j + 1 < 12; ++j) EXPECT_EQ(out[i + j], in[i + j + 1]);
+      if (in[i] != marks.begins) continue;
+      ++begin;
+      different.emplace(in.begin() + static_cast<int64_t>(i), in.begin() + static_cast<int64_t>(i) + 12);
+    }
+  }
+  EXPECT_EQ(all, 3000);
+  EXPECT_NEAR(static_cast<double>(begin) / 3000, 0.5, 0.08);
+  EXPECT_GE(std::ssize(different), std::ssize(text.starts) - 2);
 }
 
 }  // namespace

@@ -91,6 +91,25 @@ TEST(NextScores, InBf16AreNear) {
   EXPECT_LT(rounding, 0.03 * range);
 }
 
+// The copies in bf16 that a step keeps of weights follow them.
+TEST(NextScores, SeeWeightsThatChange) {
+  const TextRun run = run_of(decoder("positions = \"rotary\""), default_backend().fast_bf16() ? "bf16" : "f32");
+  const std::vector<int32_t> tokens{3, 1, 4};
+  NextScores next(run);
+  const std::span<const float> scores = next.feed(tokens);
+  const std::vector<float> before(scores.begin(), scores.end());
+  for (const nn::ParameterPtr& parameter : nn::all_parameters(*run.net)) {
+    Array values = parameter->array().clone();
+    for (float& value : values.as<float>()) value *= 1.5F;
+    parameter->assign(values);
+  }
+  next.clear();
+  NextScores fresh(run);
+  const std::span<const float> after = next.feed(tokens);
+  EXPECT_LT(largest_difference(after, fresh.feed(tokens)), 1e-6);
+  EXPECT_GT(largest_difference(after, before), 0.1);
+}
+
 TEST(NextScores, FeedIsManySteps) {
   const TextRun run = run_of(decoder("positions = \"rotary\""));
   const std::vector<int32_t> tokens = some_tokens(40);
