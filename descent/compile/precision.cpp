@@ -36,9 +36,6 @@ const MixedOp* mixed_op(const OpDef* op) {
 
 bool is_cast_to_bf16(const Node& node) { return node.op == &op_def<Cast>() && node.outputs[0].dtype == DType::bf16; }
 
-// A product that says by itself what its result is, as exact_matmul() does.
-bool is_exact(const Node& node) { return node.op == &op_def<Matmul>() && node.attrs.has("to"); }
-
 // x in bf16, the rounding put below the views so that all views of one value share it.
 Tensor in_bf16(Tensor x) {
   if (x.dtype() != DType::f32) return x;
@@ -62,7 +59,7 @@ Staged round_operands(const Staged& from) {
   Rewriter rewriter(from);
   return rewriter.run([&](uint32_t id, const Node& node) -> Tensors {
     const MixedOp* mixed = mixed_op(node.op);
-    if (mixed == nullptr || node.outputs[0].dtype != DType::f32 || is_exact(node)) return rewriter.copy(node);
+    if (mixed == nullptr || node.outputs[0].dtype != DType::f32) return rewriter.copy(node);
     Tensors in = rewriter.inputs(node);
     for (Tensor& x : in) x = in_bf16(x);
     const bool wide =

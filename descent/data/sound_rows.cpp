@@ -26,17 +26,27 @@ double root_mean_square(std::span<const float> values) {
   return values.empty() ? 0 : std::sqrt(sum / static_cast<double>(values.size()));
 }
 
-// The clip at a place between its samples, by the cubic through four of them (Catmull and Rom); 0 beyond its ends.
-float value_at(std::span<const int16_t> clip, double place) {
-  const double whole = std::floor(place);
-  const auto t = static_cast<float>(place - whole);
-  const auto at = [&, first = static_cast<int64_t>(whole)](int64_t i) {
-    const int64_t index = first + i;
-    return index >= 0 && index < std::ssize(clip) ? static_cast<float>(clip[static_cast<size_t>(index)]) : 0.0f;
-  };
-  const float a = at(-1), b = at(0), c = at(1), d = at(2);
-  return b + 0.5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
-}
+// A clip at places between its samples, by the cubic through four of them (Catmull and Rom); 0 beyond its ends.
+class Interpolation {
+ public:
+  Interpolation(std::span<const int16_t> clip, float scale)
+      : values_(clip.size() + 2 * rim), last_(static_cast<double>(clip.size()) + rim) {
+    for (size_t i = 0; i < clip.size(); ++i) values_[i + rim] = scale * static_cast<float>(clip[i]);
+  }
+  float at(double place) const {
+    const double inside = std::clamp(place + rim, 1.0, last_);
+    const auto whole = static_cast<size_t>(inside);
+    const auto t = static_cast<float>(inside - static_cast<double>(whole));
+    const float* const p = values_.data() + whole;
+    const float a = p[-1], b = p[0], c = p[1], d = p[2];
+    return b + 0.5f * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
+  }
+
+ private:
+  static constexpr size_t rim = 3;  // zeros on either side, so that the cubic never reads beyond
+  std::vector<float> values_;
+  double last_;
+};
 
 // Nearly normal, deviation 1: the sum of four uniform numbers.
 float nearly_normal(uint64_t bits) {
@@ -108,9 +118,9 @@ SoundChange draw_change(const SoundAugment& augment, RandomStream& random) {
 }
 
 void place_sound(std::span<const int16_t> clip, const SoundChange& change, double offset, std::span<float> out) {
-  const auto scale = static_cast<float>(change.gain / full_scale);
+  const Interpolation sound(clip, static_cast<float>(change.gain / full_scale));
   for (size_t i = 0; i < out.size(); ++i)
-    out[i] = scale * value_at(clip, (static_cast<double>(i) - std::round(offset)) * change.speed);
+    out[i] = sound.at((static_cast<double>(i) - std::round(offset)) * change.speed);
 }
 
 void SoundRows::vary(int64_t row, uint64_t key, std::span<std::byte> out, std::span<std::byte>) const {

@@ -1,7 +1,6 @@
 #include "descent/nn/sound_features.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -9,7 +8,7 @@
 #include "descent/ops/add.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/compare.h"
-#include "descent/ops/concat.h"
+#include "descent/ops/conv.h"
 #include "descent/ops/div.h"
 #include "descent/ops/floor.h"
 #include "descent/ops/iota.h"
@@ -18,10 +17,8 @@
 #include "descent/ops/maximum.h"
 #include "descent/ops/mean.h"
 #include "descent/ops/mul.h"
-#include "descent/ops/pad.h"
 #include "descent/ops/random_uniform.h"
 #include "descent/ops/reshape.h"
-#include "descent/ops/slice.h"
 #include "descent/ops/sqrt.h"
 #include "descent/ops/square.h"
 #include "descent/ops/sub.h"
@@ -84,11 +81,10 @@ std::vector<StatePtr> LogMel::states() const {
 
 namespace {
 
-// What a whole number of hops multiplies into real and imaginary parts of the bins that some band takes: [hops * hop,
-// 2 * bins]. Rows beyond the window are zeros.
-Array fourier_basis(int64_t rows, int64_t window, int64_t length, const std::vector<int64_t>& bins) {
+// What a window multiplies into real and imaginary parts of the bins that some band takes: [window, 1, 2 * bins].
+Array fourier_basis(int64_t window, int64_t length, const std::vector<int64_t>& bins) {
   const auto columns = std::ssize(bins);
-  Array out = Array::full({DType::f32, {rows, 2 * columns}}, 0);
+  Array out(DType::f32, {window, 1, 2 * columns});
   const std::span<float> values = out.as<float>();
   const double scale = 2 / static_cast<double>(window);  // over the sum of Hann's window
   for (int64_t t = 0; t < window; ++t) {
@@ -108,15 +104,15 @@ Array fourier_basis(int64_t rows, int64_t window, int64_t length, const std::vec
 
 void LogMel::make(Pass& pass) {
   const int64_t bands = options_.bands;
-  const auto length = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(window(), 2))));
+  const int64_t length = window() + window() % 2;
   const std::vector<double> weights = mel_weights(options_.rate, length, bands, options_.low, options_.high);
   std::vector<int64_t> bins;
   for (int64_t bin = 0; bin <= length / 2; ++bin) {
     const auto row = std::span(weights).subspan(static_cast<size_t>(bin * bands), static_cast<size_t>(bands));
     if (std::ranges::any_of(row, [](double weight) { return weight > 0; })) bins.push_back(bin);
   }
-  const int64_t hops = (window() + hop() - 1) / hop(), columns = std::ssize(bins);
-  spectrum_ = make_state(pass, "spectrum", fourier_basis(hops * hop(), window(), length, bins));
+  const int64_t columns = std::ssize(bins);
+  spectrum_ = make_state(pass, "spectrum", fourier_basis(window(), length, bins));
   // Once for the real and once for the imaginary parts, whose squares are summed.
   Array sums(DType::f32, {2 * columns, bands});
   for (int64_t i = 0; i < 2 * columns; ++i)
@@ -125,30 +121,19 @@ void LogMel::make(Pass& pass) {
   bands_ = make_state(pass, "bands", sums);
 }
 
-// f32 [n, frames, hops * hop]: neighbours share their hops, so each is copied as often as a window has hops.
-Tensor LogMel::frames(Pass& pass, Tensor x) const {
+Tensor LogMel::bands(Pass& pass, Tensor x) {
   const std::string who = layer_label(pass, *this);
   if (x.dtype() != DType::f32 || x.rank() != 2) fail(at_, text(who, "needs f32 inputs [n, samples], got ", x.type()));
-  const int64_t n = x.shape()[0], samples = x.shape()[1], step = hop();
+  const int64_t n = x.shape()[0], samples = x.shape()[1];
   if (samples < window())
     fail(at_, text(who, "input ", x.type(), " is shorter than a window of ", window(), " samples"));
-  const int64_t count = (samples - window()) / step + 1, hops = (window() + step - 1) / step;
-  const int64_t wanted = (count - 1 + hops) * step;
-  const Tensor whole =
-      wanted > samples ? pad(x, {0, 0}, {0, wanted - samples}, 0, at_) : slice_axis(x, 1, 0, wanted, 1, at_);
-  const Tensor rows = reshape(whole, {n, count - 1 + hops, step}, at_);
-  Tensors parts;
-  for (int64_t i = 0; i < hops; ++i) parts.push_back(slice_axis(rows, 1, i, i + count, 1, at_));
-  move_window(pass, window(), step, 0, at_);
-  return concat(parts, 2, at_);
-}
-
-Tensor LogMel::bands(Pass& pass, Tensor x) {
-  const Tensor seen = frames(pass, x);
   if (!spectrum_) make(pass);
-  const int64_t n = seen.shape()[0], count = seen.shape()[1];
-  const Tensor parts = exact_matmul(reshape(seen, {n * count, seen.shape()[2]}, at_), pass.read(spectrum_), at_);
-  const Tensor powers = matmul(square(parts, at_), pass.read(bands_), at_);
+  const ConvGeometry frames{.strides = {hop()}};
+  const Tensor parts = conv(reshape(x, {n, samples, 1}, at_), pass.read(spectrum_), frames, at_);
+  const int64_t count = parts.shape()[1];
+  move_window(pass, window(), hop(), 0, at_);
+  const Tensor squares = square(reshape(parts, {n * count, parts.shape()[2]}, at_), at_);
+  const Tensor powers = matmul(squares, pass.read(bands_), at_);
   return reshape(log(add({powers, at_}, {options_.floor, at_}), at_), {n, count, options_.bands}, at_);
 }
 
@@ -202,7 +187,7 @@ Tensor Mfcc::forward(Pass& pass, Tensor x) {
     cosines_ = make_state(pass, "cosines", cosines);
   }
   const int64_t n = logs.shape()[0], frames = logs.shape()[1];
-  const Tensor rows = exact_matmul(reshape(logs, {n * frames, count}, at_), pass.read(cosines_), at_);
+  const Tensor rows = matmul(reshape(logs, {n * frames, count}, at_), pass.read(cosines_), at_);
   return normalized(pass, reshape(rows, {n, frames, coefficients_}, at_));
 }
 

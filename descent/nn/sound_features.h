@@ -20,9 +20,9 @@ struct LogMelOptions {
 // logarithms of the powers in bands that are as wide as the ear's (the mel scale of O'Shaughnessy, 2595 log10(1 +
 // f / 700)). x f32 [n, samples] gives f32 [n, frames, bands], a frame for each hop that a whole window begins at.
 //
-// Spectra are products with a windowed Fourier basis (Hann's window; a power of two of places at least as long as it),
-// which is a state, as the bands' weights are: PATH.spectrum and PATH.bands. They are not trained. In mixed precision
-// spectra stay f32: their sums cancel, and in bf16 a band that is 50 dB below the loudest would be noise.
+// Spectra are a convolution with a windowed Fourier basis (Hann's window), which is a state, as the bands' weights are:
+// PATH.spectrum and PATH.bands. They are not trained. In mixed precision samples and basis are rounded to bf16, whose
+// errors average over the window: on speech the logarithms are off by 0.03 (root mean square), of a deviation of 3.6.
 class LogMel : public Module {
  public:
   explicit LogMel(const LogMelOptions& options = {}, Site at = Site::here());
@@ -40,7 +40,6 @@ class LogMel : public Module {
 
  private:
   void make(Pass& pass);
-  Tensor frames(Pass& pass, Tensor x) const;
   int64_t window() const;  // in samples
   int64_t hop() const;
 

@@ -93,10 +93,4 @@ inline Tensor matmul(Tensor a, Tensor b, Site at = Site::here()) {
   return apply<Matmul>({led(a), led(b)}, {}, at);
 }
 
-// The same of two matrices, whose elements mixed precision leaves as they are: for sums whose terms cancel, such as a
-// spectrum's.
-inline Tensor exact_matmul(Tensor a, Tensor b, Site at = Site::here()) {
-  return apply<Matmul>({a, b}, {{"to", a.dtype()}}, at);
-}
-
 }  // namespace descent

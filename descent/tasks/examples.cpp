@@ -184,7 +184,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
   if (entry.kind == data::catalogue::Kind::sounds)
     return load_sound_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string(), entry.names);
   if (entry.kind == data::catalogue::Kind::speech)
-    throw UsageError(recipe.data.at("name"), text("[data]: '", name, "' is speech; did you mean speech = \"", name, "\"?"));
+    throw UsageError(recipe.data.at("name"),
+                     text("[data]: '", name, "' is speech; did you mean speech = \"", name, "\"?"));
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));

@@ -44,7 +44,7 @@ TEST_F(SoundRun, FitEvaluatePredict) {
   write("silence.wav", std::vector<float>(4000), 8000);
   const Ended asked = run({"predict", "run", "new/high/x.wav", "new/low/y.wav", "long.wav", "silence.wav", "--json"});
   ASSERT_EQ(asked.code, 0) << asked.err;
-  const Json& predictions = asked.json().at("predictions");
+  const Json predictions = asked.json().at("predictions");
   EXPECT_EQ(predictions[0].at("label"), "high");
   EXPECT_EQ(predictions[1].at("label"), "low");
   EXPECT_EQ(predictions[2].at("label"), "middle");
