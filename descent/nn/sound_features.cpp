@@ -127,11 +127,11 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   const int64_t n = x.shape()[0], samples = x.shape()[1];
   if (samples < window())
     fail(at_, text(who, "input ", x.type(), " is shorter than a window of ", window(), " samples"));
-  move_window(pass, window(), hop(), 0, at_);
   if (!spectrum_) make(pass);
   const ConvGeometry frames{.strides = {hop()}};
   const Tensor parts = conv(reshape(x, {n, samples, 1}, at_), pass.read(spectrum_), frames, at_);
   const int64_t count = parts.shape()[1];
+  move_window(pass, window(), hop(), 0, at_);
   const Tensor squares = square(reshape(parts, {n * count, parts.shape()[2]}, at_), at_);
   const Tensor powers = matmul(squares, pass.read(bands_), at_);
   return reshape(log(add({powers, at_}, {options_.floor, at_}), at_), {n, count, options_.bands}, at_);

@@ -193,7 +193,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
     return load_conversation_examples(recipe, paths);
   }
   if (entry.kind == data::catalogue::Kind::speech)
-    throw UsageError(recipe.data.at("name"), text("[data]: '", name, "' is speech; did you mean speech = \"", name, "\"?"));
+    throw UsageError(recipe.data.at("name"),
+                     text("[data]: '", name, "' is speech; did you mean speech = \"", name, "\"?"));
   const data::Fractions parts = fractions(recipe);
   const data::catalogue::Division division{parts.validation, parts.test, recipe.seed()};
   if (entry.kind == data::catalogue::Kind::table) return of_encoded(data::catalogue::load_encoded(name, division));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 
 #include "descent/data/go_games.h"
@@ -132,6 +133,25 @@ long allocations_in_fit(nn::Sequential body, std::optional<data::AugmentOptions>
 TEST(Allocations, NoneInTheTrainersLoop) {
   EXPECT_EQ(allocations_in_fit(dense_net(), {}), 0);
   EXPECT_EQ(allocations_in_fit(dense_net(), data::AugmentOptions{.shift = 1, .rotate = 5, .elastic_alpha = 8}), 0);
+}
+
+// Sequences of different lengths and CTC, a sequence a thread.
+TEST(Allocations, NoneInATrainingOnTranscripts) {
+  constexpr int64_t rows = 640, places = 40, features = 8, most = 5;
+  data::Dataset frames{Array(DType::f32, {rows, places, features}), Array(DType::i32, {rows, most}), {"a", "b"}, {}};
+  for (int64_t i = 0; i < frames.inputs.elements(); ++i) {
+    const bool there = i / features % places < 20 + i / features / places % 20;
+    frames.inputs.set(i, there ? static_cast<double>(i % 13) / 13 : NAN);
+  }
+  for (int64_t i = 0; i < frames.targets.elements(); ++i)
+    frames.targets.set(i, i % most < 2 + i / most % 3 ? static_cast<double>(i % 2) : -1);
+  nn::Sequential net{nn::EndAtNan(), nn::Conv1d{16, 3}, nn::ReLU{}, nn::Linear{3}, nn::BlankAfterEnd()};
+  train::Trainer trainer{net, nn::ctc, optim::AdamW{.learning_rate = 1e-3}};
+  const train::Report report = trainer.fit(
+      frames,
+      {.epochs = 1, .batch_size = 16, .schedule = counting_steps(10, 30), .record_every = 0, .progress = nullptr});
+  EXPECT_EQ(report.steps, 40);
+  EXPECT_EQ(allocations, 0);
 }
 
 // Positions of Go, made and turned in a data thread, and the loss of a policy with a value.
