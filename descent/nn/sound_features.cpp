@@ -129,12 +129,16 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   const Tensor parts = conv(reshape(x, {n, samples, 1}, at_), pass.read(spectrum_), frames, at_);
   const int64_t count = parts.shape()[1];
   const Tensor squares = square(reshape(parts, {n * count, parts.shape()[2]}, at_), at_);
-  const Tensor powers = matmul(squares, pass.read(bands_), at_);
-  return reshape(log(add({powers, at_}, {options_.floor, at_}), at_), {n, count, options_.bands}, at_);
+  Tensor powers = reshape(matmul(squares, pass.read(bands_), at_), {n, count, options_.bands}, at_);
+  if (options_.norm == LogMelOptions::Norm::level) {
+    constexpr double silent = 1e-12;  // a mean power that is none
+    powers = div({powers, at_}, {add({mean(powers, {1, 2}, true, at_), at_}, {silent, at_}), at_});
+  }
+  return log(add({powers, at_}, {options_.floor, at_}), at_);
 }
 
 Tensor LogMel::normalized(Tensor x) const {
-  if (options_.norm == LogMelOptions::Norm::none) return x;
+  if (options_.norm != LogMelOptions::Norm::clip && options_.norm != LogMelOptions::Norm::band) return x;
   const std::vector<int> axes = options_.norm == LogMelOptions::Norm::clip ? std::vector{1, 2} : std::vector{1};
   constexpr double epsilon = 1e-5;  // of a variance, for silence
   const Tensor centred = sub({x, at_}, {mean(x, axes, true, at_), at_});
