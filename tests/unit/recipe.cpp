@@ -193,7 +193,8 @@ TEST(Recipe, ErrorsNameLineAndKey) {
       {with(8, "# no source"),
        "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, go, text, table; it has none"},
       {with(10, "name = \"iris\""),
-       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, go, text, table; it has name and table"},
+       "r.toml:7: [data] needs one of name, csv, npz, idx, cifar, images, sounds, go, text, table; it has name and "
+       "table"},
       {with(9, "ignore = [1]\ntarget = \"b\""),
        "r.toml:9: [data]: 'ignore' must be a list of words, the columns' names"},
       {with(9, "# no target"), "r.toml:7: [data] with 'table' needs 'target', the column to predict"},
