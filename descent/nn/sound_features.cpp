@@ -133,13 +133,22 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   const int64_t count = parts.shape()[1];
   move_window(pass, window(), hop(), 0, at_);
   const Tensor squares = square(reshape(parts, {n * count, parts.shape()[2]}, at_), at_);
-  const Tensor powers = matmul(squares, pass.read(bands_), at_);
-  return reshape(log(add({powers, at_}, {options_.floor, at_}), at_), {n, count, options_.bands}, at_);
+  Tensor powers = reshape(matmul(squares, pass.read(bands_), at_), {n, count, options_.bands}, at_);
+  if (options_.norm == LogMelOptions::Norm::level) {
+    constexpr double silent = 1e-12;  // a mean power that is none
+    powers = div({powers, at_}, {add({mean(powers, {1, 2}, true, at_), at_}, {silent, at_}), at_});
+  }
+  return log(add({powers, at_}, {options_.floor, at_}), at_);
 }
 
+<<<<<<< HEAD
 // Where sounds have lengths of their own, means are over the frames before their ends.
 Tensor LogMel::normalized(const Pass& pass, Tensor x) const {
   if (options_.norm == LogMelOptions::Norm::none) return x;
+=======
+Tensor LogMel::normalized(Tensor x) const {
+  if (options_.norm != LogMelOptions::Norm::clip && options_.norm != LogMelOptions::Norm::band) return x;
+>>>>>>> ca1e5786c0a9d5cf58f656ba245fa9ce3b14ce72
   const std::vector<int> axes = options_.norm == LogMelOptions::Norm::clip ? std::vector{1, 2} : std::vector{1};
   const auto average = [&](Tensor y) {
     if (!pass.lengths()) return mean(y, axes, true, at_);

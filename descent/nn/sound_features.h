@@ -13,7 +13,9 @@ struct LogMelOptions {
   double low = 20, high = 0;  // Hz, that the bands lie between; high 0: half the rate
   double floor = 1e-8;        // added to a band's power (a sine of amplitude 1 has about 0.25), so that silence has
                               // a logarithm
-  enum class Norm { none, clip, band } norm = Norm::none;  // to mean 0 and deviation 1: each clip, or each of its bands
+  // none; each clip, or each of its bands, to mean 0 and deviation 1; or each clip's powers over their mean, before the
+  // floor is added, which is then a part of that mean: so it makes no difference how loud a clip is.
+  enum class Norm { none, clip, band, level } norm = Norm::none;
 };
 
 // Davis and Mermelstein, "Comparison of parametric representations for monosyllabic word recognition", 1980: the

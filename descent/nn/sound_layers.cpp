@@ -18,11 +18,11 @@ std::vector<SettingRule> log_mel_rules() {
           {"low", defaults.low, "Hz, where the lowest band begins"},
           {"high", defaults.high, "Hz, where the highest ends; 0: half the rate"},
           {"floor", defaults.floor, "added to a band's power before the logarithm"},
-          {"norm", "none", "to mean 0 and deviation 1: each clip, each band of a clip, or none"}};
+          {"norm", "none", "none; clip or band: to mean 0 and deviation 1; level: a clip's powers over their mean"}};
 }
 
 LogMelOptions log_mel_options(const Settings& s) {
-  static constexpr std::array<std::string_view, 3> words{"none", "clip", "band"};
+  static constexpr std::array<std::string_view, 4> words{"none", "clip", "band", "level"};
   const std::string& word = s.word("norm");
   const auto at = std::ranges::find(words, word);
   if (at == words.end()) fail_unknown_kind(s.at("norm"), "norm", word, {words.begin(), words.end()});

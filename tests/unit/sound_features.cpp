@@ -142,10 +142,11 @@ TEST(LogMel, MixedPrecisionKeepsWhatIsQuiet) {
 }
 
 TEST(LogMel, SilenceIsFinite) {
-  for (const char* norm : {"none", "clip", "band"}) {
+  for (const char* norm : {"none", "clip", "band", "level"}) {
     const ModulePtr layer = make_layer("log_mel", Settings{{"rate", int64_t{8000}}, {"norm", std::string(norm)}});
     const Array y = reference_forward(*layer, Array::full({DType::f32, {1, 800}}, 0));
-    for (const double value : y.to_doubles()) ASSERT_NEAR(value, norm[0] == 'n' ? std::log(1e-8) : 0, 1e-4) << norm;
+    for (const double value : y.to_doubles())
+      ASSERT_NEAR(value, norm[0] == 'n' || norm[0] == 'l' ? std::log(1e-8) : 0, 1e-4) << norm;
   }
 }
 
@@ -170,6 +171,18 @@ TEST(LogMel, Normalises) {
       EXPECT_NEAR(mean, 0, 1e-2);
     }
   }
+}
+
+TEST(LogMel, LoudnessCanMakeNoDifference) {
+  const Array loud = sounds(2000, 8000);
+  Array quiet = loud.clone();
+  for (float& value : quiet.as<float>()) value *= 0.01f;
+  LogMel layer({.rate = 8000, .floor = 1e-4, .norm = LogMelOptions::Norm::level});
+  const Array a = reference_forward(layer, loud), b = reference_forward(layer, quiet);
+  expect_near(b, a.to_doubles(), 1e-3);
+  double sum = 0;
+  for (int64_t i = 0; i < a.elements() / 2; ++i) sum += std::exp(a.at(i)) - 1e-4;
+  EXPECT_NEAR(sum / static_cast<double>(a.elements() / 2), 1, 1e-3);
 }
 
 TEST(Mfcc, AreCosinesOfTheBands) {
