@@ -141,14 +141,9 @@ Tensor LogMel::bands(Pass& pass, Tensor x) {
   return log(add({powers, at_}, {options_.floor, at_}), at_);
 }
 
-<<<<<<< HEAD
 // Where sounds have lengths of their own, means are over the frames before their ends.
 Tensor LogMel::normalized(const Pass& pass, Tensor x) const {
-  if (options_.norm == LogMelOptions::Norm::none) return x;
-=======
-Tensor LogMel::normalized(Tensor x) const {
   if (options_.norm != LogMelOptions::Norm::clip && options_.norm != LogMelOptions::Norm::band) return x;
->>>>>>> ca1e5786c0a9d5cf58f656ba245fa9ce3b14ce72
   const std::vector<int> axes = options_.norm == LogMelOptions::Norm::clip ? std::vector{1, 2} : std::vector{1};
   const auto average = [&](Tensor y) {
     if (!pass.lengths()) return mean(y, axes, true, at_);
