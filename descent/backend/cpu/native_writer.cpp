@@ -295,8 +295,16 @@ void NativeWriter::write_node(int id, int made, bool some) {
       if (!some) prefetch_store(id);
       return write_store(id, some);
     case Kind::reduce: return add_to_sum(id, get(node(id).in[0]));
+    case Kind::iota: return write_column_numbers(Zmm(made));
     default: return write_compute(id, made);
   }
+}
+
+// The numbers of the columns from index_ on.
+void NativeWriter::write_column_numbers(const Zmm& to) {
+  vpbroadcastd(to, index_.cvt32());
+  vpaddd(to, to, ptr[rip + lane_numbers_]);
+  uses_lane_numbers_ = true;
 }
 
 void NativeWriter::load_lanes(const Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some) {
@@ -452,6 +460,11 @@ void NativeWriter::finish() {
   for (auto& [bits, label] : numbers_) {
     L(label);
     dd(bits);
+  }
+  if (uses_lane_numbers_) {
+    align(vector_bytes);
+    L(lane_numbers_);
+    for (uint32_t lane = 0; lane < lane_group; ++lane) dd(lane);
   }
   setProtectModeRE();
 }

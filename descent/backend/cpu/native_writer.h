@@ -133,6 +133,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void end_arguments(size_t at);
 
   void write_node(int id, int made, bool some);
+  void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
   void write_compute(int id, int made);
   void round(const Zmm& to, const Zmm& from);
@@ -166,6 +167,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   int words_ = 0, base_words_ = 0;  // on the stack: vectors of words, and the word of the first base there
   std::list<SlowQuotient> slow_;
   std::map<uint32_t, Xbyak::Label> numbers_;
+  Xbyak::Label lane_numbers_;  // of a vector's lanes, 0 and up
+  bool uses_lane_numbers_ = false;
 
   const Xbyak::Reg64 kept_[6] = {rbx, rbp, r12, r13, r14, r15};
 };
