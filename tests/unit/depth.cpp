@@ -108,15 +108,15 @@ TEST(HiddenLayers, NetsWithoutAnyAreRefused) {
 }
 
 TEST(TomlList, IsReadAsItWas) {
-  const std::string source =
-      R"(layers = [ { kind = "a \"b\" \\ \n", flag = true, whole = 3, real = 3.0, tiny = 1e-7, odd = inf, inside = [ { x = 1 }, { y = [ "p", "q" ] } ], none = [] } ])";
+  const std::string source = R"(layers = [ { kind = "a \"b\" \\ \n\u007F", flag = true, whole = 3, real = 3.0, )"
+                             R"(tiny = 1e-7, odd = inf, inside = [ { x = 1 }, { y = [ "p", "q" ] } ], none = [] } ])";
   const nn::Settings once = parse_toml(source, "r.toml", {}).root;
   const std::string written = toml_list(once.list("layers"));
   EXPECT_EQ(written.find('\n'), std::string::npos);
   const nn::Settings twice = parse_toml("layers = " + written, "r.toml", {}).root;
   EXPECT_EQ(toml_list(twice.list("layers")), written);
   const nn::Settings& layer = twice.list("layers").front();
-  EXPECT_EQ(layer.word("kind"), "a \"b\" \\ \n");
+  EXPECT_EQ(layer.word("kind"), "a \"b\" \\ \n\x7f");
   EXPECT_TRUE(layer.flag("flag"));
   EXPECT_EQ(layer.integer("whole"), 3);
   EXPECT_TRUE(std::holds_alternative<double>(layer.find("real")->value));
