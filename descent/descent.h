@@ -58,6 +58,7 @@
 #include "descent/data/sounds.h"
 #include "descent/data/spoken.h"
 #include "descent/data/table_encoder.h"
+#include "descent/io/chart.h"
 #include "descent/io/checkpoint.h"
 #include "descent/io/net.h"
 #include "descent/io/safetensors.h"
