@@ -124,8 +124,8 @@ SpokenSet divided(Gathered& all, const SpokenOptions& options) {
   if (options.hold_out_texts)
     for (const Clips* part : {&all.test, &all.validation})
       held_out.insert(part->labels().begin(), part->labels().end());
-  SpokenSet out{options.rate, std::move(all.texts),     {}, std::move(all.validation), std::move(all.test),
-                std::move(all.left_out)};
+  SpokenSet out{options.rate,        std::move(all.texts),   {}, std::move(all.validation),
+                std::move(all.test), std::move(all.left_out)};
   for (int64_t i = 0; i < options.repeat; ++i)
     for (const Clips* own : {&all.train, &all.open}) append(out.train, *own, {});
   append(out.train, all.more, held_out);
