@@ -9,7 +9,9 @@
 
 // Nets.
 #include "descent/nn/activations.h"
+#include "descent/nn/attention.h"
 #include "descent/nn/conv.h"
+#include "descent/nn/embedding.h"
 #include "descent/nn/from_examples.h"
 #include "descent/nn/function.h"
 #include "descent/nn/initializers.h"
@@ -22,9 +24,12 @@
 #include "descent/nn/nets.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/recurrent.h"
+#include "descent/nn/scan.h"
 #include "descent/nn/sequential.h"
 #include "descent/nn/sound_features.h"
 #include "descent/nn/summary.h"
+#include "descent/nn/transformer.h"
 #include "descent/nn/whitening.h"
 
 // Descent.

@@ -19,8 +19,7 @@ struct EvaluateFlags {
   std::optional<bool> flip = {};
   std::optional<int64_t> shift = {};
   int views = 1;
-  std::optional<int64_t> beam = {};
-  std::optional<double> language = {};
+  tasks::DecodingWishes decoding = {};
   bool json = false;
 };
 
@@ -57,6 +56,12 @@ std::optional<tasks::NGramBaseline> counted(const tasks::Run& run, const data::D
   }
 }
 
+// How often each text is right, where the same ones are said again and again.
+void print_texts(const tasks::SearchJudgement& searched, int64_t recordings) {
+  if (2 * std::ssize(searched.texts) > recordings) return;
+  for (const auto& [said, count] : searched.texts) fmt::print("  {:<24} {} of {}\n", said, count.right, count.said);
+}
+
 void run_evaluate(const EvaluateFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
   check(run, flags);
@@ -64,9 +69,10 @@ void run_evaluate(const EvaluateFlags& flags) {
   const train::TestTimeViews moved = views_for(flags, run.recipe);
   const int64_t views = std::max<int64_t>(flags.views, moved.count());
   train::Evaluation evaluation = judge(run, data, flags, moved);
-  if (tasks::transcribes(run.recipe))
-    std::ranges::copy(tasks::judge_search(run, data, tasks::decoding(run, flags.beam, flags.language)),
-                      std::back_inserter(evaluation.figures));
+  const tasks::SearchJudgement searched = tasks::transcribes(run.recipe)
+                                              ? tasks::judge_search(run, data, tasks::decoding(run, flags.decoding))
+                                              : tasks::SearchJudgement{};
+  std::ranges::copy(searched.figures, std::back_inserter(evaluation.figures));
   // What a move is taken for is told by its place alone, and says nothing.
   if (tasks::go_board_size(run.preprocess)) evaluation.confusion.reset();
   const auto& confusion = evaluation.confusion;
@@ -76,6 +82,7 @@ void run_evaluate(const EvaluateFlags& flags) {
                views > 1 ? fmt::format(", the mean of {} views of each", views) : "", to_text(evaluation.figures));
     if (confusion) print_confusion(*confusion, data.classes);
     if (baseline) fmt::print("{}\n", baseline->to_text(evaluation.figures));
+    print_texts(searched, data.size());
     return;
   }
   Json out{{"run", flags.run}, {"data", flags.data}, {"examples", data.size()}, {"weights", run.weights}};
@@ -83,6 +90,7 @@ void run_evaluate(const EvaluateFlags& flags) {
   for (const auto& [name, value] : evaluation.figures) out[name] = value;
   if (confusion) out["confusion"] = confusion_json(*confusion, data.classes);
   if (baseline) out["baseline"] = to_json(baseline->figures());
+  for (const auto& [said, count] : searched.texts) out["texts"][said] = {{"said", count.said}, {"right", count.right}};
   print_json(out);
 }
 
@@ -105,9 +113,16 @@ void add_evaluate(CLI::App& program) {
   command
       ->add_option("--shift", flags->shift, "also average over each image moved by so many pixels, four ways; 0: not")
       ->check(CLI::Range(0, 1000));
-  command->add_option("--beam", flags->beam, "of speech: transcripts that are followed at once (default: the recipe's)")
+  command
+      ->add_option("--beam", flags->decoding.beam,
+                   "of speech: transcripts that are followed at once (default: the recipe's)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}));
-  command->add_option("--language", flags->language, "of speech: weight of the language model (default: the recipe's)")
+  command
+      ->add_option("--language", flags->decoding.language,
+                   "of speech: weight of the model of characters (default: the recipe's)")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--words", flags->decoding.words, "of speech: weight of the model of words (default: the recipe's)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--views", flags->views, "of positions of Go: symmetries that are averaged (default 1)")
       ->check(CLI::Range(1, 8));

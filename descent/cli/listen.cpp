@@ -15,8 +15,7 @@ struct ListenFlags {
   std::string run, source = "-";
   data::RawAudio raw = {};
   double window = 3;
-  std::optional<int64_t> beam = {};
-  std::optional<double> language = {};
+  tasks::DecodingWishes decoding = {};
   bool json = false;
 };
 
@@ -29,7 +28,7 @@ data::AudioStream open_source(const ListenFlags& flags, int64_t rate) {
 void run_listen(const ListenFlags& flags) {
   const tasks::Run run = tasks::load_run(flags.run);
   if (!tasks::transcribes(run.recipe)) throw UsageError(text(flags.run, " was not trained to transcribe"));
-  tasks::Listener listener(run, tasks::decoding(run, flags.beam, flags.language), flags.window);
+  tasks::Listener listener(run, tasks::decoding(run, flags.decoding), flags.window);
   data::AudioStream stream = open_source(flags, listener.rate());
   std::string all;
   const int64_t samples = tasks::listen(listener, stream, [&](const tasks::Heard& heard) {
@@ -64,9 +63,15 @@ void add_listen(CLI::App& program) {
       ->check(CLI::Range(int64_t{1}, int64_t{64}));
   command->add_option("--window", flags->window, "seconds that are heard at once, and so until words come (default 3)")
       ->check(CLI::Range(1.0, 60.0));
-  command->add_option("--beam", flags->beam, "transcripts that are followed at once (default: as the recipe says)")
+  command
+      ->add_option("--beam", flags->decoding.beam,
+                   "transcripts that are followed at once (default: as the recipe says)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000}));
-  command->add_option("--language", flags->language, "weight of the language model (default: as the recipe says)")
+  command
+      ->add_option("--language", flags->decoding.language,
+                   "weight of the model of characters (default: as the recipe says)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--words", flags->decoding.words, "weight of the model of words (default: as the recipe says)")
       ->check(CLI::NonNegativeNumber);
 }
 

@@ -4,8 +4,8 @@
 
 #include "descent/base/text.h"
 #include "descent/data/archive.h"
-#include "descent/data/catalogue_process.h"
 #include "descent/data/catalogue_supply.h"
+#include "descent/data/spoken_lines.h"
 #include "descent/io/atomic_file.h"
 
 namespace descent::data::catalogue {
@@ -75,24 +75,21 @@ say that once more
 where did you put my keys
 )";
 
-struct Voice {
-  std::string_view name, speed, pitch;  // as espeak-ng takes them: words a minute, 0 to 99
-};
-constexpr std::array<Voice, 15> voices{{{"en-us", "160", "50"},
-                                        {"en-us+f2", "150", "55"},
-                                        {"en-us+m3", "170", "40"},
-                                        {"en-us+f4", "180", "60"},
-                                        {"en-gb", "160", "45"},
-                                        {"en-gb+f3", "145", "60"},
-                                        {"en-gb+m5", "175", "35"},
-                                        {"en-gb-scotland", "155", "50"},
-                                        {"en-gb-scotland+f5", "165", "65"},
-                                        {"en-gb-x-rp", "150", "50"},
-                                        {"en-gb-x-rp+f1", "170", "70"},
-                                        {"en-us+m7", "140", "30"},
-                                        {"en-us+f5", "190", "75"},
-                                        {"en-gb-x-gbclan+m1", "160", "55"},
-                                        {"en-gb-x-gbclan+f2", "150", "45"}}};
+const std::array<EspeakVoice, 15> voices{{{"en-us", 160, 50},
+                                          {"en-us+f2", 150, 55},
+                                          {"en-us+m3", 170, 40},
+                                          {"en-us+f4", 180, 60},
+                                          {"en-gb", 160, 45},
+                                          {"en-gb+f3", 145, 60},
+                                          {"en-gb+m5", 175, 35},
+                                          {"en-gb-scotland", 155, 50},
+                                          {"en-gb-scotland+f5", 165, 65},
+                                          {"en-gb-x-rp", 150, 50},
+                                          {"en-gb-x-rp+f1", 170, 70},
+                                          {"en-us+m7", 140, 30},
+                                          {"en-us+f5", 190, 75},
+                                          {"en-gb-x-gbclan+m1", 160, 55},
+                                          {"en-gb-x-gbclan+f2", 150, 45}}};
 constexpr size_t voices_each = 8;  // a sentence is said in
 
 std::string bytes_of(const std::filesystem::path& path) {
@@ -107,11 +104,9 @@ std::string speak(const std::filesystem::path& folder) {
   size_t number = 0;
   for (std::string line; std::getline(lines, line); ++number)
     for (size_t i = 0; i < voices_each; ++i) {
-      const Voice& voice = voices[(number + 2 * i) % voices.size()];
+      const EspeakVoice& voice = voices[(number + 2 * i) % voices.size()];
       const std::string name = text(number / 10, number % 10, "-", i);
-      run({"espeak-ng", "-v", std::string(voice.name), "-s", std::string(voice.speed), "-p", std::string(voice.pitch),
-           "-w", "said.wav", "--", line},
-          folder, 60);
+      say_to_file(line, voice, folder / "said.wav");
       files.push_back({name + ".wav", bytes_of(folder / "said.wav")});
       transcripts += text(name, "\t", line, "\n");
     }

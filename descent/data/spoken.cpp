@@ -31,8 +31,9 @@ struct Gathered {
     return at->second;
   }
   Clips& part(const SpokenFile& file, bool for_training) {
-    if (!file.part) return for_training ? more : open;
-    return for_training || *file.part == "train" ? train : *file.part == "test" ? test : validation;
+    if (for_training) return more;
+    if (!file.part) return open;
+    return *file.part == "train" ? train : *file.part == "test" ? test : validation;
   }
 };
 
@@ -123,9 +124,10 @@ SpokenSet divided(Gathered& all, const SpokenOptions& options) {
   if (options.hold_out_texts)
     for (const Clips* part : {&all.test, &all.validation})
       held_out.insert(part->labels().begin(), part->labels().end());
-  SpokenSet out{options.rate,        std::move(all.texts),   std::move(all.train), std::move(all.validation),
-                std::move(all.test), std::move(all.left_out)};
-  append(out.train, all.open, {});
+  SpokenSet out{options.rate, std::move(all.texts),     {}, std::move(all.validation), std::move(all.test),
+                std::move(all.left_out)};
+  for (int64_t i = 0; i < options.repeat; ++i)
+    for (const Clips* own : {&all.train, &all.open}) append(out.train, *own, {});
   append(out.train, all.more, held_out);
   return out;
 }

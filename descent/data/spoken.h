@@ -29,6 +29,7 @@ struct SpokenOptions {
   // Which recordings are held out: a share of all texts, which are then said nowhere in training, or a share of the
   // recordings of each text.
   bool hold_out_texts = true;
+  int64_t repeat = 1;  // times that the training part has each of its recordings of `sources`, beside one of `more`
   Fractions fractions = {.validation = 0, .test = 0.1};
   uint64_t seed = 0;  // of the division
 };

@@ -104,9 +104,13 @@ Tensor Normalize::forward(Pass& pass, Tensor x) {
   return add({scaled, at_}, {along(shift_), at_});
 }
 
-Tensor Scale::forward(Pass&, Tensor x) { return x * factor_; }
-std::string Scale::describe() const { return fmt::format("Scale {:.4g}", factor_); }
-std::string Scale::formula() const { return fmt::format("{:.4g} x", factor_); }
+Tensor Scale::forward(Pass&, Tensor x) { return shift_ == 0 ? x * factor_ : x * factor_ + shift_; }
+std::string Scale::describe() const {
+  return fmt::format("Scale {:.4g}{}", factor_, shift_ == 0 ? "" : fmt::format(" {:+.4g}", shift_));
+}
+std::string Scale::formula() const {
+  return fmt::format("{:.4g} x{}", factor_, shift_ == 0 ? "" : fmt::format(" {:+.4g}", shift_));
+}
 
 OneHot::OneHot(int64_t classes, Site at) : classes_(classes), at_(at) {
   if (classes < 1) throw UsageError(at, text("OneHot: the number of classes must be at least 1, got ", classes));

@@ -81,17 +81,17 @@ class Normalize : public Module {
   StatePtr scale_, shift_;
 };
 
-// x times a number.
+// x times a number, plus another.
 class Scale : public Module {
  public:
-  explicit Scale(double factor) : factor_(factor) {}
+  explicit Scale(double factor, double shift = 0) : factor_(factor), shift_(shift) {}
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override;
   bool takes_lengths() const override { return true; }
 
  private:
-  double factor_;
+  double factor_, shift_;
 };
 
 // Class indices i32[..] as f32[.., classes]: 1 in the place of the index, 0 elsewhere.

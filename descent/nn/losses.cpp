@@ -120,7 +120,9 @@ Tensor Ctc::operator()(Tensor scores, Tensor targets, Site at) const {
   const Tensor frames =
       broadcast(constant(scores.graph(), static_cast<double>(scores.shape()[1]), DType::i32, at), rows, at);
   const CtcOptions options{.blank = scores.shape()[2] - 1, .zero_infinity = zero_infinity};
-  return mean(ctc_loss(scores, targets, frames, characters, options, at), at);
+  const Tensor losses = ctc_loss(scores, targets, frames, characters, options, at);
+  if (!per_character) return mean(losses, at);
+  return mean(div({losses, at}, {maximum({cast(characters, DType::f32, at), at}, {1.0, at}), at}), at);
 }
 
 namespace {
@@ -157,8 +159,11 @@ std::span<const Kind<Loss>> loss_kinds() {
        [](const Settings& s) { return Loss(PolicyAndValue{s.number("value_weight")}); }},
       {"ctc",
        "-log of the probability of a transcript, wherever its characters stand",
-       {{"zero_infinity", true, "transcripts too long for their frames cost 0 instead of infinity"}},
-       [](const Settings& s) { return Loss(Ctc{s.flag("zero_infinity")}); }}};
+       {{"zero_infinity", true, "transcripts too long for their frames cost 0 instead of infinity"},
+        {"per_character", false, "each transcript's over the number of its characters"}},
+       [](const Settings& s) {
+         return Loss(Ctc{s.flag("zero_infinity"), s.flag("per_character")});
+       }}};
   return kinds;
 }
 

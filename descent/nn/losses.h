@@ -98,6 +98,7 @@ struct Ctc {
   static constexpr std::string_view name = "ctc", metric = "cer";
   static constexpr Target target = Target::labels;
   bool zero_infinity = true;  // rows of more characters than their frames can give cost nothing, instead of infinity
+  bool per_character = false;  // a row's loss over the number of its characters, so that short ones count as long ones
   Tensor operator()(Tensor scores, Tensor targets, Site at = Site::here()) const;
 };
 

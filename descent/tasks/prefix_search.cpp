@@ -30,20 +30,24 @@ std::vector<double> log_softmax(std::span<const float> scores) {
 
 }  // namespace
 
-PrefixSearch::PrefixSearch(int64_t classes, PrefixSearchOptions options, int32_t before)
-    : classes_(classes), options_(std::move(options)) {
+PrefixSearch::PrefixSearch(int64_t classes, PrefixSearchOptions options, int32_t space)
+    : classes_(classes), options_(std::move(options)), space_(space) {
   if (classes < 2 || options_.width < 1)
     fail(text("a beam search of ", classes, " classes and width ", options_.width, " has nothing to search"));
   if (options_.model && options_.model->vocabulary() != classes - 1)
     fail(text("a language model of ", options_.model->vocabulary(), " characters does not fit ", classes, " classes"));
-  if (before >= 0) start_.push_back(before);
   begin();
 }
 
 void PrefixSearch::begin() {
   nodes_.assign(1, {});
+  if (options_.word_model) {
+    nodes_[root].beginning = options_.word_model->begin();
+    nodes_[root].words = {options_.word_model->edge()};
+  }
   beams_.assign(1, {root, 0, none});
-  before_ = start_;
+  before_.clear();
+  if (space_ >= 0) before_.push_back(space_);
   last_ = -1;
 }
 
@@ -51,11 +55,46 @@ int32_t PrefixSearch::child(int32_t node, int32_t character) {
   for (const auto& [known, number] : nodes_[static_cast<size_t>(node)].children)
     if (known == character) return number;
   const auto number = static_cast<int32_t>(nodes_.size());
-  double language = nodes_[static_cast<size_t>(node)].language + options_.bonus;
-  if (options_.model) language += options_.language * options_.model->log_probability(context(node), character);
+  Node made = nodes_[static_cast<size_t>(node)];
+  made.parent = node;
+  made.character = character;
+  made.children.clear();
+  go_on(made, options_.model ? options_.language * options_.model->log_probability(context(node), character) : 0);
   nodes_[static_cast<size_t>(node)].children.emplace_back(character, number);
-  nodes_.push_back({node, character, language, {}});
+  nodes_.push_back(std::move(made));
   return number;
+}
+
+// Its last character is new, and the model of characters says so much of it.
+void PrefixSearch::go_on(Node& node, double characters) const {
+  node.language += options_.bonus + characters;
+  if (!options_.word_model) return;
+  node.word += characters;
+  if (node.character == space_)
+    end_word(node);
+  else
+    node.beginning = options_.word_model->followed_by(node.beginning, node.character);
+}
+
+void PrefixSearch::end_word(Node& node) const {
+  const data::WordModel& model = *options_.word_model;
+  if (node.beginning.length > 0) {
+    const int32_t word = model.whole(node.beginning);
+    if (word != model.unknown()) node.language -= node.word;
+    node.language += options_.words * model.log_probability(node.words, word);
+    if (std::ssize(node.words) >= std::max(1, model.model().order() - 1)) node.words.erase(node.words.begin());
+    node.words.push_back(word);
+  }
+  node.word = 0;
+  node.beginning = model.begin();
+}
+
+// What the models say of a transcript that is over.
+double PrefixSearch::ended(int32_t node) const {
+  if (!options_.word_model) return nodes_[static_cast<size_t>(node)].language;
+  Node last = nodes_[static_cast<size_t>(node)];
+  end_word(last);
+  return last.language + options_.words * options_.word_model->log_probability(last.words, options_.word_model->edge());
 }
 
 double PrefixSearch::score(const Beam& beam) const {
@@ -141,7 +180,8 @@ std::vector<int32_t> PrefixSearch::take_settled() {
 }
 
 std::vector<int32_t> PrefixSearch::finish() {
-  std::vector<int32_t> out = best();
+  const auto whole = [&](const Beam& beam) { return log_add(beam.blank, beam.character) + ended(beam.node); };
+  std::vector<int32_t> out = path(root, std::ranges::max_element(beams_, {}, whole)->node);
   begin();
   return out;
 }
@@ -159,7 +199,8 @@ void PrefixSearch::collect() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (!kept[i]) continue;
     place[i] = static_cast<int32_t>(nodes.size());
-    nodes.push_back({nodes_[i].parent, nodes_[i].character, nodes_[i].language, {}});
+    nodes.push_back(std::move(nodes_[i]));
+    nodes.back().children.clear();
   }
   for (size_t i = 1; i < nodes.size(); ++i) {
     nodes[i].parent = place[static_cast<size_t>(nodes[i].parent)];

@@ -49,10 +49,16 @@ const std::vector<Setting>& data_settings() {
       {{"speaker_match", "", "likewise who speaks: parts are then parted by speaker"}},
       {{"test_match", "", "sounds in whose names it is found are the test part"}},
       {{"speech", "",
-        "recordings with transcripts: entries of the catalogue, folders, archives or tables, parted by commas"}},
+        "recordings with transcripts: entries of the catalogue, folders, archives, tables, or text files whose lines "
+        "espeak-ng says, parted by commas"}},
       {{"more_speech", "", "likewise, for the training part alone"}},
       {{"hold_out", "texts",
         "of `speech`: a share of all texts, said nowhere in training, or of each text's recordings"}},
+      {{"voices", int64_t{8}, "of espeak-ng, that say each line of a text file"}, 1, 1001},
+      {{"accents", "en-us, en-gb, en-gb-scotland, en-gb-x-rp", "their languages, as espeak-ng names them"}},
+      {{"repeat", int64_t{1}, "times that an epoch shows each recording of `speech`; those of `more_speech` once"},
+       1,
+       1001},
       {{"numbers", false, "digits in transcripts become English words"}},
       {{"language", "", "a text file whose lines a language model of `speech` is counted from, too"}},
       {{"text", "", "a text file in UTF-8"}},
@@ -139,8 +145,10 @@ const std::vector<Setting>& evaluate_settings() {
        1,
        1001},
       {{"language", 0.0, "weight of a model of the training transcripts' characters"}, 0, 10},
-      {{"bonus", 0.0, "for each character of a transcript, where that model makes them dear"}, -10, 10},
-      {{"order", int64_t{6}, "characters that the model looks at, the one to come among them"}, 1, 17}};
+      {{"words", 0.0, "weight of a model of their words; 0: none"}, 0, 10},
+      {{"bonus", 0.0, "for each character of a transcript, where these models make them dear"}, -10, 10},
+      {{"order", int64_t{6}, "characters that the model looks at, the one to come among them"}, 1, 17},
+      {{"word_order", int64_t{3}, "words, likewise"}, 1, 17}};
   return all;
 }
 
@@ -252,8 +260,8 @@ void check_loss(const Recipe& recipe, const TaskKind& task) {
 }
 
 void check_source(const Recipe& recipe) {
-  const std::vector<std::string> sources{"name",   "csv", "npz",  "idx",      "cifar", "images", "sounds",
-                                         "speech", "go",  "text", "dialogue", "table"};
+  const std::vector<std::string> sources{"name",   "csv",    "npz", "idx",  "cifar",    "images",
+                                         "sounds", "speech", "go",  "text", "dialogue", "table"};
   std::vector<std::string> given;
   for (const std::string& source : sources)
     if (!recipe.data.word(source).empty()) given.push_back(source);

@@ -40,7 +40,7 @@ void write_run_files(const fs::path& directory, const Experiment& experiment) {
   if (problem) fail(text("cannot make the run's directory ", directory.string(), ": ", problem.message()));
   io::write_file(directory / "recipe.toml", experiment.recipe.text);
   io::write_file(directory / "preprocess.json", experiment.preprocess.to_json());
-  if (transcribes(experiment.recipe)) save_language_model(experiment.recipe, experiment.splits.train, directory);
+  if (transcribes(experiment.recipe)) save_language_models(experiment.recipe, experiment.splits.train, directory);
   const Json run{{"descent", DESCENT_VERSION},
                  {"recipe", experiment.recipe.path.string()},
                  {"base", fs::absolute(experiment.recipe.base).lexically_normal().string()},
@@ -102,7 +102,7 @@ train::Evaluation judge_test(const Experiment& experiment, train::Evaluator& eva
 // What the run's own search makes of the test part.
 void add_search(const Experiment& experiment, const fs::path& directory, train::Figures& figures) {
   const Run run{directory, experiment.recipe, experiment.preprocess, experiment.net, experiment.loss, ""};
-  std::ranges::copy(judge_search(run, experiment.splits.test, decoding(run)), std::back_inserter(figures));
+  std::ranges::copy(judge_search(run, experiment.splits.test, decoding(run)).figures, std::back_inserter(figures));
 }
 
 void write_results(const RunResult& result, const nn::Module& net) {

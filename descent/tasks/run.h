@@ -3,7 +3,7 @@
 //   recipe.toml           the recipe as it was used, overrides included
 //   run.json              where its data paths count from, threads, the machine
 //   preprocess.json       what was learnt from the training inputs (normalisation, the table's encoding)
-//   language.safetensors  a language model of the training transcripts, where speech is transcribed
+//   language.safetensors, words.*                     language models, where speech is transcribed (tasks/decoding.h)
 //   metrics.jsonl         a line a record (train/run_files.h)
 //   last, previous, best.safetensors                  checkpoints
 //   weights.safetensors   the net that the run ended with

@@ -6,7 +6,8 @@
 #include "descent/base/text.h"
 #include "descent/data/catalogue.h"
 #include "descent/data/spoken.h"
-#include "descent/io/atomic_file.h"
+#include "descent/data/spoken_lines.h"
+#include "descent/data/text.h"
 #include "descent/nn/function.h"
 #include "descent/tasks/sounds.h"
 #include "descent/train/transcripts.h"
@@ -16,8 +17,6 @@ namespace descent::tasks {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view language_file = "language.safetensors";
 
 int64_t class_count(const data::Dataset& data) { return std::ssize(data.classes) + 1; }
 
@@ -47,10 +46,18 @@ std::vector<std::string> parted_by_commas(const Recipe& recipe, std::string_view
   return out;
 }
 
+// Recordings at a path, or of the lines of a text file there.
+std::string recorded(const Recipe& recipe, const std::string& path) {
+  if (!path.ends_with(".txt") || fs::is_directory(path)) return path;
+  return data::spoken_lines(path,
+                            {.voices = recipe.data.integer("voices"), .accents = parted_by_commas(recipe, "accents")})
+      .string();
+}
+
 // A path counts from the recipe's folder; what is none is an entry of the catalogue.
 std::string located(const Recipe& recipe, const std::string& source) {
   const fs::path path = recipe.base / source;
-  return fs::exists(path) ? path.string() : data::catalogue::get(source).string();
+  return fs::exists(path) ? recorded(recipe, path.string()) : data::catalogue::get(source).string();
 }
 
 std::vector<std::string> located_all(const Recipe& recipe, std::string_view key) {
@@ -66,6 +73,7 @@ data::SpokenOptions spoken_options(const Recipe& recipe) {
   data::SpokenOptions out{.rate = rate > 0 ? rate : usual_rate,
                           .numbers = recipe.data.flag("numbers"),
                           .hold_out_texts = recipe.data.word("hold_out") == "texts",
+                          .repeat = recipe.data.integer("repeat"),
                           .fractions = {recipe.data.number("validation"), recipe.data.number("test")},
                           .seed = recipe.seed()};
   if (seconds > 0) out.longest = seconds;
@@ -76,21 +84,6 @@ std::string left_out_text(const data::SpokenSet& set) {
   std::vector<std::string> reasons;
   for (const auto& [reason, count] : set.left_out) reasons.push_back(text(reason, ": ", count));
   return reasons.empty() ? "" : text("recordings that were left out (", join(reasons, ", "), ")");
-}
-
-int32_t space_among(const std::vector<std::string>& classes) {
-  const auto at = std::ranges::find(classes, " ");
-  return at == classes.end() ? -1 : static_cast<int32_t>(at - classes.begin());
-}
-
-// Calls each(line) for the lines of a text that have something in them.
-template <class Each>
-void each_line(const std::string& content, Each each) {
-  for (size_t begin = 0; begin < content.size();) {
-    const size_t end = std::min(content.find('\n', begin), content.size());
-    if (end > begin) each(content.substr(begin, end - begin));
-    begin = end + 1;
-  }
 }
 
 }  // namespace
@@ -124,57 +117,22 @@ data::Dataset load_spoken_like(const Run& run, const std::string& path) {
   data::SpokenOptions options = spoken_options(run.recipe);
   options.rate = run.preprocess.sound_rate;
   options.fractions = {0, 0};
+  options.repeat = 1;
   options.longest = 60;
-  data::SpokenSet set = data::read_spoken({path}, {}, options);
+  data::SpokenSet set = data::read_spoken({recorded(run.recipe, path)}, {}, options);
   data::Clips part = set.test.size() > 0 ? std::move(set.test) : std::move(set.train);
   return data::spoken_dataset(set, std::move(part), data::Characters(run.preprocess.classes));
 }
 
-data::NGram language_model(const Recipe& recipe, const data::Dataset& training) {
-  const data::Characters characters(training.classes);
-  const int32_t space = space_among(training.classes);
-  std::vector<std::vector<int32_t>> lines;
-  const auto add = [&](std::span<const int32_t> line) {
-    lines.emplace_back();
-    if (space >= 0) lines.back().push_back(space);  // what a beginning stands behind
-    lines.back().insert(lines.back().end(), line.begin(), line.end());
-  };
-  const auto width = static_cast<size_t>(training.targets.shape()[1]);
-  const std::span<const int32_t> all = training.targets.as<int32_t>();
-  for (size_t at = 0; at < all.size(); at += width) add(train::characters_of(all.subspan(at, width)));
-  if (const std::string& more = recipe.data.word("language"); !more.empty()) {
-    const std::string path = (recipe.base / more).string();
-    each_line(data::read_text(path), [&](const std::string& line) {
-      add(characters.encode_known(data::spoken_text(line, recipe.data.flag("numbers"), path), path));
-    });
-  }
-  const std::vector<std::span<const int32_t>> sequences(lines.begin(), lines.end());
-  return data::NGram::fit(sequences, characters.size(), static_cast<int>(recipe.evaluate.integer("order")));
-}
-
-void save_language_model(const Recipe& recipe, const data::Dataset& training, const fs::path& directory) {
-  language_model(recipe, training).save(directory / language_file);
-}
-
-PrefixSearchOptions decoding(const Run& run, std::optional<int64_t> beam, std::optional<double> language) {
-  const nn::Settings& settings = run.recipe.evaluate;
-  PrefixSearchOptions out{.width = beam.value_or(settings.integer("beam")),
-                  .language = language.value_or(settings.number("language"))};
-  if (out.language == 0) return out;
-  const fs::path model = run.directory / language_file;
-  if (!fs::exists(model)) fail(text(run.directory.string(), ": there is no ", language_file, ", its language model"));
-  out.model = std::make_shared<data::NGram>(data::NGram::load(model));
-  out.bonus = settings.number("bonus");
-  return out;
-}
-
-train::Figures judge_search(const Run& run, const data::Dataset& spoken, const PrefixSearchOptions& options) {
-  if ((options.width == 1 && !options.model) || spoken.size() == 0) return {};
+SearchJudgement judge_search(const Run& run, const data::Dataset& spoken, const PrefixSearchOptions& options) {
+  if ((options.width == 1 && !options.model && !options.word_model) || spoken.size() == 0) return {};
   nn::Function forward(
       [net = run.net](nn::Pass& pass, std::span<const Tensor> in) -> Tensors { return {(*net)(in[0], pass)}; },
       {.training = false, .precision = run.evaluate_options().precision});
   const int32_t space = space_among(spoken.classes);
-  train::TranscriptMetrics out(space);
+  const data::Characters characters(spoken.classes);
+  train::TranscriptMetrics metrics(space);
+  SearchJudgement out;
   const auto width = static_cast<size_t>(spoken.targets.shape()[1]);
   constexpr int64_t at_once = 32;
   for (int64_t begin = 0; begin < spoken.size(); begin += at_once) {
@@ -186,13 +144,18 @@ train::Figures judge_search(const Run& run, const data::Dataset& spoken, const P
       for (int64_t t = 0; t < frames; ++t)
         search.add(scores.as<float>().subspan(static_cast<size_t>(((row - begin) * frames + t) * classes),
                                               static_cast<size_t>(classes)));
-      const auto wanted = spoken.targets.as<int32_t>().subspan(static_cast<size_t>(row) * width, width);
-      out.add(search.best(), train::characters_of(wanted));
+      const std::span<const int32_t> wanted =
+          train::characters_of(spoken.targets.as<int32_t>().subspan(static_cast<size_t>(row) * width, width));
+      const std::vector<int32_t> found = search.finish();
+      metrics.add(found, wanted);
+      SearchJudgement::Text& count = out.texts[characters.decode({wanted.begin(), wanted.end()})];
+      ++count.said;
+      count.right += std::ranges::equal(found, wanted);
     }
   }
-  train::Figures figures = out.figures();
-  for (auto& [name, value] : figures) name = text("decoded_", name);
-  return figures;
+  out.figures = metrics.figures();
+  for (auto& [name, value] : out.figures) name = text("decoded_", name);
+  return out;
 }
 
 }  // namespace descent::tasks

@@ -1,12 +1,12 @@
 // Transcription: what is said in a recording, as text.
 //
 // A net for it takes samples f32 [B, N], NaN behind the end of shorter recordings (nn/lengths.h), and makes scores
-// [B, frames, characters + 1], the last for the blank of CTC. A run keeps language.safetensors, a language model
-// counted from what its training recordings say.
+// [B, frames, characters + 1], the last for the blank of CTC.
 #pragma once
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "descent/data/audio.h"
-#include "descent/data/ngram.h"
-#include "descent/tasks/prefix_search.h"
+#include "descent/tasks/decoding.h"
 #include "descent/tasks/run.h"
 
 namespace descent::tasks {
@@ -23,20 +22,12 @@ namespace descent::tasks {
 TaskKind transcribe_task();
 bool transcribes(const Recipe& recipe);
 
-// The recordings of [data] speech and more_speech: catalogue's entries, folders, archives and tables, parted by commas.
+// The recordings of [data] speech and more_speech: catalogue's entries, folders, archives, tables, and text files
+// (*.txt) whose lines are said by espeak-ng, parted by commas.
 Examples load_spoken_examples(const Recipe& recipe, const std::string& value);
 
 // Recordings at a path (see data/spoken.h) as a run judges them; of what has parts, the test part.
 data::Dataset load_spoken_like(const Run& run, const std::string& path);
-
-// A model of the characters of training transcripts and of the lines of [data] language, which a run keeps.
-data::NGram language_model(const Recipe& recipe, const data::Dataset& training);
-
-// Writes it to a run's directory.
-void save_language_model(const Recipe& recipe, const data::Dataset& training, const std::filesystem::path& directory);
-
-// As the recipe's [evaluate] says (beam, language, bonus and order), but for what is given here.
-PrefixSearchOptions decoding(const Run& run, std::optional<int64_t> beam = {}, std::optional<double> language = {});
 
 // What was heard by now.
 struct Heard {
@@ -74,8 +65,15 @@ int64_t listen(Listener& listener, data::AudioStream& stream, const std::functio
 // What is said in a file, pauses as spaces.
 std::string transcribe(const Run& run, const std::string& path);
 
-// What the search makes of recordings, beside what the likeliest classes say: decoded_cer, decoded_wer and
-// decoded_sentence_error; nothing where the options ask for no search.
-train::Figures judge_search(const Run& run, const data::Dataset& spoken, const PrefixSearchOptions& options);
+// What the search makes of recordings, beside what the likeliest classes say; nothing where the options ask for no
+// search.
+struct SearchJudgement {
+  train::Figures figures = {};  // decoded_cer, decoded_wer and decoded_sentence_error
+  struct Text {
+    int64_t said = 0, right = 0;  // recordings of it, and those of which every character is right
+  };
+  std::map<std::string, Text> texts = {};
+};
+SearchJudgement judge_search(const Run& run, const data::Dataset& spoken, const PrefixSearchOptions& options);
 
 }  // namespace descent::tasks

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@ inline std::string content(const fs::path& path) {
 struct Ended {
   int code = 0;  // -1: by a signal
   std::string out, err;
+  int64_t peak_kib = 0;  // the most memory that it held
 
   Json json() const {  // the last line of standard output
     const size_t end = out.find_last_not_of('\n');
@@ -78,8 +80,10 @@ class Program : public testing::Test {
 
   Ended wait(pid_t child) const {
     int status = 0;
-    ::waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder_ / "out.txt"), content(folder_ / "err.txt")};
+    rusage used{};
+    ::wait4(child, &status, 0, &used);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(folder_ / "out.txt"), content(folder_ / "err.txt"),
+            used.ru_maxrss};
   }
 
   Ended run(

@@ -90,6 +90,7 @@ threads = 2
 [evaluate]
 beam = 8
 language = 0.3
+words = 0.2
 bonus = 0.3
 )");
   }
@@ -116,10 +117,28 @@ TEST_F(Tones, AreTrainedJudgedAndTranscribed) {
   EXPECT_LT(judged.json().at("cer"), 0.1) << judged.out;
   EXPECT_LT(judged.json().at("decoded_cer"), 0.1);
   EXPECT_FALSE(judged.json().contains("confusion"));
-  const Ended other = run({"evaluate", "run", "--data", "clips.tsv", "--json", "--beam", "1", "--language", "0"});
+  int64_t said = 0, right = 0;
+  const Json figures = judged.json();
+  for (const Json& count : figures.at("texts")) {
+    said += count.at("said").get<int64_t>();
+    right += count.at("right").get<int64_t>();
+  }
+  const auto all = judged.json().at("examples").get<int64_t>();
+  EXPECT_EQ(said, all);
+  EXPECT_NEAR(1 - static_cast<double>(right) / static_cast<double>(all),
+              judged.json().at("decoded_sentence_error").get<double>(), 1e-9);
+  const Ended other =
+      run({"evaluate", "run", "--data", "clips.tsv", "--json", "--beam", "1", "--language", "0", "--words", "0"});
   ASSERT_EQ(other.code, 0) << other.err;
   EXPECT_EQ(other.json().at("examples"), 160);
   EXPECT_FALSE(other.json().contains("decoded_cer"));
+
+  // Models of the training texts: without them the search judges sounds alone; a list of words that is not there.
+  const Ended sounds = run({"evaluate", "run", "--json", "--language", "0", "--words", "0"});
+  EXPECT_LT(sounds.json().at("decoded_cer"), 0.15) << sounds.err;
+  fs::rename(folder_ / "run/words.txt", folder_ / "run/other.txt");
+  EXPECT_EQ(run({"evaluate", "run"}).complaint(), "run: there is no words.txt, its language model");
+  fs::rename(folder_ / "run/other.txt", folder_ / "run/words.txt");
 
   sound("new.wav", "dab cab");
   const Ended predicted = run({"predict", "run", "new.wav"});
@@ -157,6 +176,63 @@ TEST_F(Tones, AreTrainedJudgedAndTranscribed) {
   // A shorter piece than a frame.
   file("short.raw", std::string(2 * 30, '\1'));
   EXPECT_EQ(listen("short.raw", {"--rate", "8000"}).code, 0);
+}
+
+// An hour of noise is heard in the memory that a minute takes, from a stream and from a file. (Ten hours as a file:
+// unit_audio.) Its samples alone would be 58 MB.
+TEST_F(Tones, AnHourTakesTheMemoryOfAMinute) {
+  ASSERT_EQ(run({"train", "tones.toml", "--out", "run", "--set", "train.epochs=1"}).code, 0);
+  std::mt19937 random(7);
+  std::vector<int16_t> minute(rate * 60);
+  for (int16_t& sample : minute) sample = static_cast<int16_t>(random() % 4001) - 2000;
+  std::vector<int16_t> hour;
+  for (int i = 0; i < 60; ++i) hour.insert(hour.end(), minute.begin(), minute.end());
+  file("minute.raw", raw_bytes(minute));
+  file("hour.raw", raw_bytes(hour));
+  file("hour.wav", wav_bytes(hour));
+  const std::vector<std::string> quickly{"--json", "--rate", "8000", "--beam", "2", "--window", "10"};
+  const Ended one = listen("minute.raw", quickly), all = listen("hour.raw", quickly);
+  ASSERT_EQ(all.code, 0) << all.err;
+  EXPECT_NEAR(one.json().at("seconds"), 60, 0.01);
+  EXPECT_NEAR(all.json().at("seconds"), 3600, 0.01);
+  EXPECT_LT(all.peak_kib - one.peak_kib, 8192);
+  const Ended named = run({"listen", "run", "hour.wav", "--json", "--beam", "2", "--window", "10"});
+  EXPECT_NEAR(named.json().at("seconds"), 3600, 0.01) << named.err;
+  EXPECT_LT(named.peak_kib - one.peak_kib, 8192);
+}
+
+// A file that is no sound, or only the beginning of one, stops each command with a sentence that names it; silence and
+// a click do not.
+TEST_F(Tones, OddSounds) {
+  file("silence.wav", wav_bytes(std::vector<int16_t>(rate, 0)));
+  file("click.wav", wav_bytes({100, -100, 100}));
+  const std::string clips = content(folder_ / "clips.tsv");
+  file("clips.tsv", clips + "silence.wav\tab\nclick.wav\ta\n");
+  const Ended trained = run({"train", "tones.toml", "--out", "run", "--set", "train.epochs=2", "--set", "data.test=0"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_FALSE(has(trained.out, "nan")) << trained.out;
+  for (const char* name : {"silence.wav", "click.wav"}) {
+    EXPECT_EQ(run({"predict", "run", name}).code, 0) << name;
+    EXPECT_EQ(run({"listen", "run", name}).code, 0) << name;
+  }
+
+  std::string floats = wav_bytes({1, 2, 3});
+  floats[20] = 3;  // which would need 32 bits
+  const std::pair<const char*, std::string> bad[] = {
+      {"empty.wav", ""},      {"none.wav", wav_bytes({})}, {"header.wav", wav_bytes({1, 2}).substr(0, 30)},
+      {"floats.wav", floats}, {"words.wav", "no sound"},   {"flac.flac", "fLaC, but no more"}};
+  for (const auto& [name, bytes] : bad) {
+    file(name, bytes);
+    file("clips.tsv", clips + name + "\tab\n");
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"predict", "run", name},
+                                                    {"listen", "run", name},
+                                                    {"train", "tones.toml", "--out", "other"}}) {
+      const Ended ended = run(command);
+      EXPECT_EQ(ended.code, 1) << name << ' ' << command[0];
+      EXPECT_TRUE(has(ended.complaint(), name)) << ended.err;
+      EXPECT_FALSE(has(ended.complaint(), "\n")) << ended.err;
+    }
+  }
 }
 
 TEST_F(Tones, MistakesAreNamed) {

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "descent/grad/gradient.h"
+#include "descent/nn/losses.h"
 #include "descent/ops/sum.h"
 #include "tests/unit/step_reference.h"
 
@@ -140,6 +141,20 @@ TEST(Ctc, CertainBlanksAreNoFrames) {
   EXPECT_NEAR(padded[0].item(), wanted[0].item(), 1e-6);
   for (int64_t i = 0; i < scores.elements(); ++i)
     EXPECT_NEAR(padded[1].at(i), i < short_scores.elements() ? wanted[1].at(i) : 0, 1e-6) << i;
+}
+
+// The loss of a net's outputs is a mean over the rows; per character, each row's part is over its own number of them.
+TEST(Ctc, PerCharacter) {
+  const Array scores = random_scores({3, 6, 4}, 2, 9), labels = i32({1, 2, 1, 2, -1, -1, -1, -1, -1}, {3, 3});
+  const auto loss_of = [&](const nn::Ctc& loss) {
+    nn::Function function([&](nn::Pass&, std::span<const Tensor> in) -> Tensors { return {loss(in[0], in[1])}; }, {});
+    return function({scores, labels})[0].item();
+  };
+  // Blanks are the last class here.
+  const std::vector<Array> each = compiled(scores, labels, i32({6, 6, 6}, {3}), i32({3, 1, 0}, {3}), {.blank = 3});
+  const double first = each[0].at(0), second = each[0].at(1), third = each[0].at(2);
+  EXPECT_NEAR(loss_of({}), (first + second + third) / 3, 1e-5);
+  EXPECT_NEAR(loss_of({.per_character = true}), (first / 3 + second + third) / 3, 1e-5);
 }
 
 TEST(Ctc, ImpossibleLabels) {

@@ -157,6 +157,17 @@ TEST(Layers, NormalizeTakesBytesAndKeepsItsNumbersAsStates) {
   EXPECT_EQ(reference_forward(images, Array(DType::u8, {2, 3, 3})).type(), (Type{DType::f32, {2, 3, 3}}));
 }
 
+TEST(Layers, ScaleAndShift) {
+  Settings settings;
+  settings.set("factor", 0.5).set("shift", 3.0);
+  const ModulePtr layer = make_layer("scale", settings);
+  expect_near(reference_forward(*layer, matrix({2, -8}, {1, 2})), {4, -1});
+  EXPECT_EQ(layer->describe(), "Scale 0.5 +3");
+  Scale plain{2};
+  expect_near(reference_forward(plain, matrix({2, -8}, {1, 2})), {4, -16});
+  EXPECT_EQ(plain.formula(), "2 x");
+}
+
 TEST(Layers, OneHot) {
   OneHot layer{3};
   const std::vector<int32_t> labels{2, 0};

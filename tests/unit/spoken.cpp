@@ -162,6 +162,18 @@ TEST_F(Recordings, OrAShareOfEachText) {
   EXPECT_EQ(texts_of(set, set.test), texts_of(set, set.train));
 }
 
+TEST_F(Recordings, AreRepeatedInTrainingAlone) {
+  for (int i = 0; i < 8; ++i) record("own/yes/" + std::to_string(i) + ".wav", 800);
+  record("more/no/1.wav", 900);
+  write("more.csv", "path,text,split\nmore/no/1.wav,no,train\n");
+  const SpokenOptions options{.hold_out_texts = false, .repeat = 3, .fractions = {.validation = 0, .test = 0.25}};
+  for (const char* more : {"more", "more.csv"}) {
+    const SpokenSet set = read_spoken({path("own")}, {path(more)}, options);
+    EXPECT_EQ(set.train.size(), 3 * 6 + 1);
+    EXPECT_EQ(set.test.size(), 2);
+  }
+}
+
 std::vector<float> row_of(const RowSource& rows, int64_t row, int64_t room) {
   std::vector<float> out(static_cast<size_t>(room));
   rows.read(row, std::as_writable_bytes(std::span(out)));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <random>
@@ -57,7 +58,44 @@ std::vector<float> random_scores(int64_t frames, int64_t classes, uint32_t seed)
   return out;
 }
 
-// The likeliest transcript by all classes^frames rows of frames, with what `rate` says of each.
+constexpr int32_t space = 2;  // where words are asked for
+
+// What both models say of a transcript: that of words of the words, that of characters of unknown words and of the
+// spaces behind them, and of all where there is no other.
+double language_score(const Symbols& transcript, const tasks::PrefixSearchOptions& options) {
+  const auto character = [&](size_t i) {
+    Symbols before{space};
+    before.insert(before.end(), transcript.begin(), transcript.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!options.word_model) before.erase(before.begin());
+    return options.model ? options.language * options.model->log_probability(before, transcript[i]) : 0;
+  };
+  double score = options.bonus * static_cast<double>(transcript.size());
+  if (!options.word_model) {
+    for (size_t i = 0; i < transcript.size(); ++i) score += character(i);
+    return score;
+  }
+  const data::WordModel& words = *options.word_model;
+  std::vector<int32_t> said{words.edge()};
+  for (size_t begin = 0; begin <= transcript.size();) {
+    const auto end = static_cast<size_t>(
+        std::find(transcript.begin() + static_cast<std::ptrdiff_t>(begin), transcript.end(), space) -
+        transcript.begin());
+    const Symbols word(transcript.begin() + static_cast<std::ptrdiff_t>(begin),
+                       transcript.begin() + static_cast<std::ptrdiff_t>(end));
+    const auto at = std::ranges::find(words.words(), word);
+    const auto number = static_cast<int32_t>(at - words.words().begin());
+    if (!word.empty()) {
+      score += options.words * words.log_probability(said, number);
+      said.push_back(number);
+    }
+    if (at == words.words().end())
+      for (size_t i = begin; i < std::min(end + 1, transcript.size()); ++i) score += character(i);
+    begin = end + 1;
+  }
+  return score + options.words * words.log_probability(said, words.edge());
+}
+
+// The likeliest transcript by all classes^frames rows of frames, with what the models say of each.
 Symbols enumerated(const std::vector<float>& scores, int64_t classes, const tasks::PrefixSearchOptions& options) {
   const auto frames = std::ssize(scores) / classes;
   const auto blank = static_cast<int32_t>(classes - 1);
@@ -80,17 +118,16 @@ Symbols enumerated(const std::vector<float>& scores, int64_t classes, const task
   Symbols best;
   double largest = -HUGE_VAL;
   for (const auto& [transcript, p] : probability) {
-    double score = std::log(p) + options.bonus * static_cast<double>(transcript.size());
-    for (size_t i = 0; options.model && i < transcript.size(); ++i)
-      score += options.language * options.model->log_probability(std::span(transcript).first(i), transcript[i]);
+    const double score = std::log(p) + language_score(transcript, options);
     if (score > largest) best = transcript;
     largest = std::max(largest, score);
   }
   return best;
 }
 
-Symbols searched(const std::vector<float>& scores, int64_t classes, const tasks::PrefixSearchOptions& options, bool settling) {
-  tasks::PrefixSearch search(classes, options);
+Symbols searched(const std::vector<float>& scores, int64_t classes, const tasks::PrefixSearchOptions& options,
+                 bool settling) {
+  tasks::PrefixSearch search(classes, options, options.word_model ? space : -1);
   Symbols out;
   for (size_t at = 0; at < scores.size(); at += static_cast<size_t>(classes)) {
     search.add(std::span(scores).subspan(at, static_cast<size_t>(classes)));
@@ -128,6 +165,27 @@ TEST(PrefixSearch, FollowsALanguageModel) {
   EXPECT_GT(changed, 5);
 }
 
+std::shared_ptr<const data::WordModel> small_words() {
+  const std::vector<Symbols> sentences{{0, 1, space, 1}, {0, 1, space, 1, 1}, {1, space, 0, 1}};
+  return std::make_shared<data::WordModel>(data::WordModel::fit(sentences, space, 3));
+}
+
+TEST(PrefixSearch, FollowsAModelOfWords) {
+  const auto words = small_words();
+  for (const auto& model : {small_model(), std::shared_ptr<const data::NGram>()}) {
+    const tasks::PrefixSearchOptions options{
+        .width = 3000, .language = 0.4, .bonus = 0.3, .model = model, .words = 0.9, .word_model = words};
+    int changed = 0;
+    for (uint32_t seed = 0; seed < 40; ++seed) {
+      const std::vector<float> scores = random_scores(6, 4, seed);
+      const Symbols found = searched(scores, 4, options, false);
+      EXPECT_EQ(found, enumerated(scores, 4, options)) << seed;
+      changed += found != searched(scores, 4, {.width = 2000}, false);
+    }
+    EXPECT_GT(changed, 5);
+  }
+}
+
 // What was taken as settled makes no difference to the rest.
 TEST(PrefixSearch, GivesWhatIsSettledAsItComes) {
   const auto model = small_model();
@@ -136,6 +194,10 @@ TEST(PrefixSearch, GivesWhatIsSettledAsItComes) {
       const std::vector<float> scores = random_scores(300, 4, seed);
       const tasks::PrefixSearchOptions options{.width = width, .language = 0.5, .bonus = 0.2, .model = model};
       EXPECT_EQ(searched(scores, 4, options, true), searched(scores, 4, options, false)) << width << " " << seed;
+      tasks::PrefixSearchOptions with_words = options;
+      with_words.words = 0.7;
+      with_words.word_model = small_words();
+      EXPECT_EQ(searched(scores, 4, with_words, true), searched(scores, 4, with_words, false)) << width << " " << seed;
     }
 }
 
