@@ -32,7 +32,7 @@ void run_study(const StudyFlags& flags) {
   if (study.interrupted) fmt::print(stderr, "interrupted; the same command goes on\n");
   if (flags.json)
     print_json(Json::parse(study.to_json()));
-  else
+  else if (!study.interrupted)
     fmt::print("{}\ntable: {}\nchart: {}\n", study.to_markdown(), (directory / "depth.md").string(),
                (directory / "depth.svg").string());
   if (study.interrupted) throw QuietFailure{};
