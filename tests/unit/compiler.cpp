@@ -88,6 +88,18 @@ TEST(Simplify, FoldsNumbersAndDropsWhatDoesNothing) {
   EXPECT_EQ(names, (std::vector<std::string>{"input", "constant", "broadcast", "mul"}));
 }
 
+TEST(Simplify, ATransposedProductIsOneOfTransposedOperands) {
+  Graph graph;
+  const Tensor a = input(graph, "a", {DType::f32, {3, 4}}), b = input(graph, "b", {DType::f32, {4, 5}});
+  const Tensor product = matmul(a, b);
+  const auto last = [&](std::vector<Value> results) {
+    const Staged staged = simplify({std::shared_ptr<Graph>(&graph, [](Graph*) {}), std::move(results)});
+    return std::string(staged.graph->node(staged.results[0].node).op->name);
+  };
+  EXPECT_EQ(last({transpose(product).value()}), "matmul");
+  EXPECT_EQ(last({transpose(product).value(), product.value()}), "permute");  // made once, and read both ways
+}
+
 TEST(MixedPrecision, RoundsProductsOnlyAndKeepsOneCopy) {
   Graph graph;
   const Tensor x = input(graph, "x", {DType::f32, {8, 4}}), w = input(graph, "w", {DType::f32, {4, 4}});

@@ -8,11 +8,14 @@
 #include "descent/ops/add.h"
 #include "descent/ops/batch_norm.h"
 #include "descent/ops/cast.h"
+#include "descent/ops/cross_entropy.h"
 #include "descent/ops/div.h"
+#include "descent/ops/dropout.h"
 #include "descent/ops/exp.h"
 #include "descent/ops/input.h"
 #include "descent/ops/layer_norm.h"
 #include "descent/ops/log.h"
+#include "descent/ops/mean.h"
 #include "descent/ops/mul.h"
 #include "descent/ops/relu.h"
 #include "descent/ops/sigmoid.h"
@@ -72,6 +75,23 @@ TEST_F(NativeLoops, RunNormsAndTheirGradients) {
   const Tensor back = gradients(std::span(&normal, 1), std::span(&y, 1), std::span(&x, 1))[0];
   EXPECT_TRUE(all_native(graph_, {(back + y).value()}));
   EXPECT_TRUE(all_native(graph_, {softmax(x).value()}));
+}
+
+TEST_F(NativeLoops, RunTheLossOfClassesAndItsGradient) {
+  const Tensor scores = input(graph_, "scores", {DType::f32, {40, 100}});
+  const Tensor classes = input(graph_, "classes", {DType::i32, {40}});
+  const Tensor loss = mean(cross_entropy(scores, classes), {0}), one = constant(graph_, 1.0);
+  const Tensor back = gradients(std::span(&loss, 1), std::span(&one, 1), std::span(&scores, 1))[0];
+  EXPECT_TRUE(all_native(graph_, {loss.value(), cast(back, DType::bf16).value()}));
+}
+
+TEST_F(NativeLoops, RunDropoutBesideANorm) {
+  const Type words{DType::u32, {2}};
+  const Tensor key = input(graph_, "key", words), counter = input(graph_, "counter", words);
+  const Tensor x = input(graph_, "x", {DType::f32, {40, 100}}), y = input(graph_, "y", {DType::f32, {40, 100}});
+  const Tensor gain = input(graph_, "gain", {DType::f32, {100}}), bias = input(graph_, "bias", {DType::f32, {100}});
+  const Tensor sum = x + dropout(y, key, counter, 0.1, 0);
+  EXPECT_TRUE(all_native(graph_, {sum.value(), cast(layer_norm(sum, gain, bias), DType::bf16).value()}));
 }
 
 TEST_F(NativeLoops, RunPartsOfRows) {

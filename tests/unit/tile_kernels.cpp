@@ -187,6 +187,29 @@ TEST_F(TileMachine, LossAndGradientOfClasses) {
   }
 }
 
+// As the compiler makes it of the op: every node has machine code where the processor has it.
+TEST_F(TileMachine, LossAndGradientOfClassesByTheirColumns) {
+  for (const auto& [rows, columns] : softmax_shapes) {
+    Writer writer(rows, columns);
+    const int32_t x = writer.load(writer.buffer(DType::f32, random_.reals(rows * columns, -5, 5)));
+    View labels = writer.dense(writer.buffer(DType::i32, random_.wholes(rows, 0, columns - 1)));
+    labels.sizes = {rows, columns}, labels.strides = {1, 0};
+    const int32_t column = writer.iota(1, columns), label = writer.load(labels);
+    const int32_t shifted = writer.sub(x, writer.spread(writer.reduce(LoopOp::max, x, Level::row)));
+    const int32_t e = writer.scalar(ScalarOp::exp, shifted), total = writer.reduce(LoopOp::sum, e, Level::row);
+    const int32_t hit = writer.scalar(ScalarOp::equal, column, label);
+    writer.keep(total);
+    writer.keep(
+        writer.reduce(LoopOp::max, writer.scalar(ScalarOp::where, hit, shifted, writer.constant(-inf)), Level::row));
+    const int32_t p = writer.scalar(ScalarOp::div, e, writer.spread(total));
+    const int32_t gradient = writer.sub(p, writer.scalar(ScalarOp::where, hit, writer.constant(1), writer.constant(0)));
+    writer.store(gradient, writer.output(DType::bf16, rows * columns));
+    const int32_t before = writer.cast(writer.scalar(ScalarOp::less, column, label), DType::f32);
+    writer.keep(writer.reduce(LoopOp::sum, before, Level::row));
+    expect_right_everywhere(writer, {.ulps = 16, .absolute = 1e-6}, false);
+  }
+}
+
 // --- State ---
 
 TEST_F(TileMachine, UpdatesStateInPlace) {

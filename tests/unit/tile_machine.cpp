@@ -334,7 +334,8 @@ TEST_F(TileMachine, DrawsTheBitsOfPhilox) {
 }
 
 TEST_F(TileMachine, DrawsDropoutInAnyWalk) {
-  for (const auto& [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{{30, 7}, {5, 1500}, {700, 513}}) {
+  for (const auto& [rows, columns] :
+       std::vector<std::pair<int64_t, int64_t>>{{30, 7}, {5, 1500}, {700, 513}, {41, 100}, {9, 516}}) {
     for (const Level level : {Level::row, Level::column}) {
       Writer writer(rows, columns);
       const BufferId key = writer.buffer(DType::u32, {1, 2}), counter = writer.buffer(DType::u32, {3, 4});

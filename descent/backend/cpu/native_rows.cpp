@@ -22,7 +22,7 @@ class RowWriter : public NativeWriter {
   // Null if that is not possible.
   Code write() {
     if (!sort_by_stage() || overwrites() || !has_room()) return nullptr;
-    enter(4);
+    enter(first_vector_word + 8 * 2 * static_cast<int>(random_.size()));
     mov(addresses_word_, addresses_);
     mov(row_word_, index_);
     lea(whole_, ptr[index_ + run_]);
@@ -32,6 +32,7 @@ class RowWriter : public NativeWriter {
       if (node(static_cast<int>(id)).kind == Kind::spread)
         share_slot(static_cast<int>(id), node(static_cast<int>(id)).in[0]);
     write_steady(never_, false);
+    for (const int id : random_) write_random_source(id, source_vector(id, 0), source_vector(id, 1));
     find_row_bases();
     set_tail_mask();
     write_rows();
@@ -43,7 +44,8 @@ class RowWriter : public NativeWriter {
   int64_t kept_floats() const { return kept_count_ * pitch(); }
 
  private:
-  static constexpr int groups = 4;  // of sixteen lanes, each with sums of its own
+  static constexpr int first_vector_word = 7;  // of the stack: from here on they are aligned as vectors are
+  static constexpr int groups = 4;             // of sixteen lanes, each with sums of its own
   static constexpr int64_t unrolled = groups * lane_group;
   static constexpr int64_t rows_ahead = 2;
 
@@ -70,6 +72,7 @@ class RowWriter : public NativeWriter {
       set_rate(id, node(id).uniform && node(id).kind != Kind::store ? Rate::never
                    : steady                                         ? Rate::column
                                                                     : Rate::element);
+      if (node(id).kind == Kind::random) random_.push_back(id);
       if (rate(id) == Rate::never)
         never_.push_back(id);
       else if (of_row(id) && node(id).kind != Kind::store)
@@ -111,6 +114,7 @@ class RowWriter : public NativeWriter {
         if (of.level == Level::row) return view(id).dtype == DType::f32 && view(id).contiguous();
         return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) > 0;
       case Kind::iota: return of.level == Level::element && of.inner == 1 && of.size == columns_;
+      case Kind::random: return of.level == Level::element && columns_ % 4 == 0 && has_plain_source(id);
       case Kind::compute: return of.level != Level::column && has_code(id);
       case Kind::spread: return node(of.in[0]).level == Level::row && lane_type(of.dtype) == LaneType::real;
       case Kind::reduce: return of.level == Level::row && of.reduce != LoopOp::argmax && of.type == LaneType::real;
@@ -382,6 +386,22 @@ class RowWriter : public NativeWriter {
     }
   }
 
+  // --- Random bits ---
+
+  // Each source has two vectors on the stack: its keys and its counters.
+  Xbyak::Address source_vector(int id, int which) {
+    const auto number = static_cast<int>(std::ranges::find(random_, id) - random_.begin());
+    return ptr[rsp + vector_bytes * (1 + 2 * number + which)];
+  }
+  void write_random(int id, const Xbyak::Zmm& to) override {
+    mov(ahead_, row_word_);
+    imul(ahead_, ahead_, static_cast<int>(columns_ / 4));
+    mov(whole_, index_);
+    shr(whole_, 2);
+    add(whole_, ahead_);
+    write_random_bits(to, source_vector(id, 0), source_vector(id, 1));
+  }
+
   // --- Elements ---
 
   bool reload(int id, const Xbyak::Zmm& to) override {
@@ -402,7 +422,8 @@ class RowWriter : public NativeWriter {
   }
 
   int64_t columns_;
-  std::vector<int> stage_;  // by node: when its value is there
+  std::vector<int> random_;  // sources of random bits
+  std::vector<int> stage_;   // by node: when its value is there
   std::vector<int> kept_;   // by node: its place beside; -1: none
   std::vector<std::vector<int>> loops_;
   int stages_ = 1, kept_count_ = 0;

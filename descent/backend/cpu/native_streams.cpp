@@ -19,7 +19,7 @@ bool NativeWriter::Stream::holds(const Stream& other) const {
 bool NativeWriter::find_streams() {
   constexpr size_t most = 48;
   for (const int id : loop_)
-    if (node(id).view >= 0 &&
+    if ((node(id).kind == Kind::load || node(id).kind == Kind::store) &&
         std::ranges::none_of(streams_, [&](const Stream& each) { return each.holds(stream_of(id)); }))
       streams_.push_back(stream_of(id));
   return streams_.size() <= most;

@@ -16,7 +16,7 @@ bool has_arithmetic(const TileNode& node) {
   const Arith op = *node.arith;
   if (op == Arith::where || op == Arith::equal) return true;
   if (node.type == LaneType::i32) return op == Arith::max || op == Arith::min || op == Arith::less;
-  if (node.type == LaneType::u32) return false;
+  if (node.type == LaneType::u32) return op == Arith::less;
   switch (op) {
     case Arith::neg:
     case Arith::exp:
@@ -296,6 +296,7 @@ void NativeWriter::write_node(int id, int made, bool some) {
       return write_store(id, some);
     case Kind::reduce: return add_to_sum(id, get(node(id).in[0]));
     case Kind::iota: return write_column_numbers(Zmm(made));
+    case Kind::random: return write_random(id, Zmm(made));
     default: return write_compute(id, made);
   }
 }
@@ -303,8 +304,7 @@ void NativeWriter::write_node(int id, int made, bool some) {
 // The numbers of the columns from index_ on.
 void NativeWriter::write_column_numbers(const Zmm& to) {
   vpbroadcastd(to, index_.cvt32());
-  vpaddd(to, to, ptr[rip + lane_numbers_]);
-  uses_lane_numbers_ = true;
+  vpaddd(to, to, lanes({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}));
 }
 
 void NativeWriter::load_lanes(const Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some) {
@@ -350,7 +350,10 @@ void NativeWriter::write_compute(int id, int made) {
   std::vector<Zmm> in;
   for (const int arg : of.in)
     if (arg >= 0) in.push_back(get(arg));
-  of.type == LaneType::real ? write_real(*of.arith, to, in) : write_whole(*of.arith, to, in);
+  if (of.type == LaneType::u32 && *of.arith == Arith::less)
+    vpcmpud(test_, in[0], in[1], 1), truth(to);
+  else
+    of.type == LaneType::real ? write_real(*of.arith, to, in) : write_whole(*of.arith, to, in);
   if (of.in_bf16) round(to, to);
 }
 
@@ -461,10 +464,10 @@ void NativeWriter::finish() {
     L(label);
     dd(bits);
   }
-  if (uses_lane_numbers_) {
-    align(vector_bytes);
-    L(lane_numbers_);
-    for (uint32_t lane = 0; lane < lane_group; ++lane) dd(lane);
+  align(vector_bytes);
+  for (auto& [words, label] : vectors_) {
+    L(label);
+    for (const uint32_t word : words) dd(word);
   }
   setProtectModeRE();
 }

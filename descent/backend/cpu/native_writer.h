@@ -4,6 +4,7 @@
 #if defined(__x86_64__)
 #include <xbyak/xbyak.h>
 
+#include <array>
 #include <bit>
 #include <initializer_list>
 #include <list>
@@ -72,6 +73,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void share_slot(int id, int with) { slot_[static_cast<size_t>(id)] = slot_[static_cast<size_t>(with)]; }
   Xbyak::Address slot(int id) const;                                          // on the stack
   Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }  // for all lanes
+  using Words = std::array<uint32_t, 16>;
+  Xbyak::Address lanes(const Words& words) { return ptr[rip + vectors_[words]]; }  // a word for each lane
   void spread(const Xbyak::Zmm& to, float value) {
     vbroadcastss(to, ptr[rip + label_of(std::bit_cast<uint32_t>(value))]);
   }
@@ -88,6 +91,13 @@ class NativeWriter : public Xbyak::CodeGenerator {
   virtual void prefetch_store(int) {}
   virtual void write_steady_load(int id, const Xbyak::Zmm& to, bool some) = 0;
   virtual void add_to_sum(int, const Xbyak::Zmm&) {}
+  virtual void write_random(int, const Xbyak::Zmm&) {}
+
+  // native_random.cpp. The source's keys and counters are looked up while the addresses are at hand; the bits are those
+  // of four blocks from number whole_ on, which is used up.
+  bool has_plain_source(int id) const;
+  void write_random_source(int id, const Xbyak::Address& keys, const Xbyak::Address& counters);
+  void write_random_bits(const Xbyak::Zmm& to, const Xbyak::Address& keys, const Xbyak::Address& counters);
 
   Xbyak::RegExp at(int id, const Xbyak::Reg64& index);
   Xbyak::RegExp at(int id) { return at(id, index_); }
@@ -167,8 +177,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   int words_ = 0, base_words_ = 0;  // on the stack: vectors of words, and the word of the first base there
   std::list<SlowQuotient> slow_;
   std::map<uint32_t, Xbyak::Label> numbers_;
-  Xbyak::Label lane_numbers_;  // of a vector's lanes, 0 and up
-  bool uses_lane_numbers_ = false;
+  std::map<Words, Xbyak::Label> vectors_;
 
   const Xbyak::Reg64 kept_[6] = {rbx, rbp, r12, r13, r14, r15};
 };
