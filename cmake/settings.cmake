@@ -17,6 +17,6 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 # GCC 12 takes its own AVX-512 intrinsics' "undefined" operands for uninitialised variables.
-set_source_files_properties(descent/backend/cpu/gemm_avx512.cpp descent/backend/cpu/conv_tiles_amx.cpp
-  descent/backend/cpu/conv_tiles_avx512.cpp PROPERTIES COMPILE_OPTIONS
+file(GLOB DESCENT_AVX512_SOURCES CONFIGURE_DEPENDS descent/backend/cpu/*_avx512.cpp descent/backend/cpu/*_amx.cpp)
+set_source_files_properties(${DESCENT_AVX512_SOURCES} descent/backend/cpu/attention_tiles.cpp PROPERTIES COMPILE_OPTIONS
   "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>")

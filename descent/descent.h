@@ -9,7 +9,9 @@
 
 // Nets.
 #include "descent/nn/activations.h"
+#include "descent/nn/attention.h"
 #include "descent/nn/conv.h"
+#include "descent/nn/embedding.h"
 #include "descent/nn/from_examples.h"
 #include "descent/nn/function.h"
 #include "descent/nn/initializers.h"
@@ -22,9 +24,12 @@
 #include "descent/nn/nets.h"
 #include "descent/nn/norms.h"
 #include "descent/nn/pooling.h"
+#include "descent/nn/recurrent.h"
+#include "descent/nn/scan.h"
 #include "descent/nn/sequential.h"
 #include "descent/nn/sound_features.h"
 #include "descent/nn/summary.h"
+#include "descent/nn/transformer.h"
 #include "descent/nn/whitening.h"
 
 // Descent.
@@ -53,6 +58,7 @@
 #include "descent/data/sounds.h"
 #include "descent/data/spoken.h"
 #include "descent/data/table_encoder.h"
+#include "descent/io/chart.h"
 #include "descent/io/checkpoint.h"
 #include "descent/io/net.h"
 #include "descent/io/safetensors.h"

@@ -42,6 +42,7 @@ void add_generate(CLI::App& program);
 void add_chat(CLI::App& program);
 void add_play(CLI::App& program);
 void add_fit(CLI::App& program);
+void add_study(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_data(CLI::App& program);
 void add_data_tokens(CLI::App& data);  // a command of `data`

@@ -16,8 +16,9 @@ namespace {
 constexpr int failed = 1, bad_usage = 2;
 
 void add_commands(CLI::App& program) {
-  const auto commands = {add_train,    add_evaluate, add_predict, add_listen, add_generate, add_chat,    add_play, add_fit,
-                         add_inspect,  add_data,     add_ops,     add_check,  add_bench,    add_devices, add_version};
+  const auto commands = {add_train, add_evaluate, add_predict, add_listen,  add_generate, add_chat,
+                         add_play,  add_fit,      add_study,   add_inspect, add_data,     add_ops,
+                         add_check, add_bench,    add_devices, add_version};
   for (const auto add : commands) add(program);
 }
 

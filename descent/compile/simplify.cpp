@@ -199,6 +199,22 @@ Maybe simplify_where(const Node&, const Tensors& in) {
   return in[1] == in[2] ? Maybe(in[1]) : none;
 }
 
+// Whether a permute swaps the last two axes and nothing else.
+bool transposes(const Node& node) {
+  std::vector<int64_t> axes = node.attrs.integers("axes");
+  const size_t rank = axes.size();
+  if (rank < 2) return false;
+  std::swap(axes[rank - 1], axes[rank - 2]);
+  return std::ranges::is_sorted(axes);
+}
+
+// (a b)^T = b^T a^T: products take transposed operands as they lie, other kernels read across.
+Maybe transposed_product(Tensor product, const Node& node) {
+  if (!is<Matmul>(product.node())) return none;
+  const Tensor a(product.graph(), product.node().inputs[0]), b(product.graph(), product.node().inputs[1]);
+  return apply<Matmul>({transpose(b, node.site), transpose(a, node.site)}, product.node().attrs, node.site);
+}
+
 std::span<const Rule> rules() {
   static const std::vector<Rule> table{
       {&op_def<Reshape>(), simplify_reshape}, {&op_def<Broadcast>(), simplify_broadcast},
@@ -225,7 +241,10 @@ Maybe simplified(Graph& graph, const Node& node, const Tensors& in) {
 
 Staged simplify(const Staged& from) {
   Rewriter rewriter(from);
+  const std::map<Value, int> uses = use_counts(*from.graph, from.results);
   return rewriter.run([&](uint32_t, const Node& node) -> Tensors {
+    if (is<Permute>(node) && transposes(node) && uses.at(node.inputs[0]) == 1)
+      if (const Maybe product = transposed_product(rewriter.inputs(node)[0], node)) return {*product};
     if (const Maybe simpler = simplified(rewriter.to(), node, rewriter.inputs(node))) return {*simpler};
     return rewriter.copy(node);
   });

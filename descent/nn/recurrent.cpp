@@ -1,6 +1,8 @@
 #include "descent/nn/recurrent.h"
 
 #include "descent/nn/decoding.h"
+#include "descent/nn/layers.h"
+#include "descent/nn/scan.h"
 #include "descent/ops/add.h"
 #include "descent/ops/concat.h"
 #include "descent/ops/matmul.h"
@@ -13,10 +15,12 @@
 
 namespace descent::nn {
 
-Recurrent::Recurrent(std::string_view name, int64_t gates, int64_t hidden, Site at)
-    : gates_(gates), hidden_(hidden), at_(at) {
+Recurrent::Recurrent(std::string_view name, int64_t gates, int64_t hidden, RecurrentOptions options, Site at)
+    : name_(name), gates_(gates), hidden_(hidden), options_(options), at_(at) {
   if (hidden < 1) throw UsageError(at, text(name, ": the number of hidden units must be at least 1, got ", hidden));
 }
+
+std::string Recurrent::describe() const { return text(name_, " ", hidden_, options_.reverse ? ", reverse" : ""); }
 
 std::vector<std::pair<std::string, ModulePtr>> Recurrent::children() const {
   return inputs_ ? std::vector<std::pair<std::string, ModulePtr>>{{"inputs", inputs_}}
@@ -60,14 +64,17 @@ Tensor Recurrent::forward(Pass& pass, Tensor x) {
   const Tensor from_input = trace_layer(pass, "inputs", *inputs_, rows);
   if (parameters_.empty()) make(pass);
   if (pass.decoding()) return go_on(pass, from_input);
-  const Tensors added = split(from_input, 0, places, at_);
   const Tensor zeros = broadcast(constant_like(x, 0, at_), Shape{sequences, hidden_}, at_);
-  Tensors states(states_kept(), zeros), shown;
-  for (const Tensor& place : added) {
-    states = step(pass, place, states);
-    shown.push_back(states.front());
-  }
-  return permute(reshape(concat(shown, 0, at_), {places, sequences, hidden_}, at_), {1, 0, 2}, at_);
+  const Cell cell = [&](Tensor place, const Tensors& states) -> CellResult {
+    Tensors after = step(pass, place, states);
+    return {after.front(), after};
+  };
+  // Forward, what is behind an end comes too late to matter.
+  const Tensor lengths = options_.reverse ? pass.lengths() : Tensor();
+  const Tensors states = scan_places(cell, split(from_input, 0, places, at_), Tensors(states_kept(), zeros),
+                                     {.reverse = options_.reverse, .lengths = lengths}, at_)
+                             .outputs;
+  return permute(reshape(concat(states, 0, at_), {places, sequences, hidden_}, at_), {1, 0, 2}, at_);
 }
 
 void GRU::make(Pass& pass) {
@@ -93,5 +100,19 @@ Tensors LSTM::step(Pass& pass, Tensor from_input, const Tensors& states) {
   const Tensor cell = add({mul({keep, at_}, {states[1], at_}), at_}, {fresh, at_});
   return {mul({sigmoid(gates[3], at_), at_}, {tanh(cell, at_), at_}), cell};
 }
+
+template <class T>
+Sequential recurrent_stack(int64_t hidden, const StackOptions& options, Site at) {
+  if (options.layers < 1) throw UsageError(at, text("the number of layers must be at least 1, got ", options.layers));
+  std::vector<Layer> layers;
+  for (int64_t i = 1; i <= options.layers; ++i) {
+    if (i > 1 && options.dropout > 0) layers.emplace_back(text("dropout", i - 1), Dropout(options.dropout, at));
+    layers.emplace_back(text("layer", i),
+                        options.bidirectional ? Layer(bidirectional<T>(hidden, at)) : Layer(T(hidden, {}, at)));
+  }
+  return Sequential(std::move(layers), at);
+}
+template Sequential recurrent_stack<GRU>(int64_t hidden, const StackOptions& options, Site at);
+template Sequential recurrent_stack<LSTM>(int64_t hidden, const StackOptions& options, Site at);
 
 }  // namespace descent::nn

@@ -1,5 +1,5 @@
 // Recurrent layers: a state that each place of a sequence changes. Each takes x f32 [B, T, features] and gives the
-// states after each place, f32 [B, T, hidden], beginning with zeros.
+// states after each place, f32 [B, T, hidden], beginning with zeros. Cells of one's own: nn/scan.h.
 //
 // What the places add to the gates is one product for all of them, "inputs" (an affine map); each step adds the state's
 // own product with PATH.weight f32 [hidden, gates * hidden], which starts orthogonal. The steps are unrolled, so a
@@ -7,19 +7,25 @@
 #pragma once
 
 #include "descent/nn/linear.h"
+#include "descent/nn/sequential.h"
 
 namespace descent::nn {
+
+struct RecurrentOptions {
+  bool reverse = false;  // from each sequence's end to its beginning: a state has seen its place and those behind it
+};
 
 class Recurrent : public Module {
  public:
   Tensor forward(Pass& pass, Tensor x) override;
-  bool goes_place_by_place() const override { return true; }
+  std::string describe() const override;
+  bool goes_place_by_place() const override { return !options_.reverse; }
   bool takes_lengths() const override { return true; }
   std::vector<std::pair<std::string, ModulePtr>> children() const override;
   std::vector<ParameterPtr> parameters() const override { return parameters_; }
 
  protected:
-  Recurrent(std::string_view name, int64_t gates, int64_t hidden, Site at);
+  Recurrent(std::string_view name, int64_t gates, int64_t hidden, RecurrentOptions options, Site at);
 
   // What a step is made from: sums of the gates from the place, f32 [B, gates * hidden], and the states before it.
   // Returns the states after it, the one that shows first.
@@ -29,7 +35,9 @@ class Recurrent : public Module {
 
   Tensor recurrent_product(Pass& pass, Tensor state) const;
 
+  std::string_view name_;
   int64_t gates_, hidden_;
+  RecurrentOptions options_;
   Site at_;
   std::vector<ParameterPtr> parameters_;  // the weight first
 
@@ -45,8 +53,8 @@ class Recurrent : public Module {
 // in the order r, z, n; b is PATH.bias f32 [hidden].
 class GRU : public Recurrent {
  public:
-  explicit GRU(int64_t hidden, Site at = Site::here()) : Recurrent("GRU", 3, hidden, at) {}
-  std::string describe() const override { return text("GRU ", hidden_); }
+  explicit GRU(int64_t hidden, RecurrentOptions options = {}, Site at = Site::here())
+      : Recurrent("GRU", 3, hidden, options, at) {}
   std::string formula() const override { return "gru(x)"; }
 
  protected:
@@ -60,13 +68,32 @@ class GRU : public Recurrent {
 // architectures", 2015).
 class LSTM : public Recurrent {
  public:
-  explicit LSTM(int64_t hidden, Site at = Site::here()) : Recurrent("LSTM", 4, hidden, at) {}
-  std::string describe() const override { return text("LSTM ", hidden_); }
+  explicit LSTM(int64_t hidden, RecurrentOptions options = {}, Site at = Site::here())
+      : Recurrent("LSTM", 4, hidden, options, at) {}
   std::string formula() const override { return "lstm(x)"; }
 
  protected:
   Tensors step(Pass& pass, Tensor from_input, const Tensors& states) override;
   size_t states_kept() const override { return 2; }
 };
+
+// Both ways (Schuster and Paliwal, "Bidirectional recurrent neural networks", 1997): a layer beside one in reverse,
+// f32 [B, T, features] to f32 [B, T, 2 * hidden]. T is GRU or LSTM.
+template <class T>
+Branches bidirectional(int64_t hidden, Site at = Site::here()) {
+  return Branches({{"forward", T(hidden, {}, at)}, {"backward", T(hidden, {.reverse = true}, at)}}, at);
+}
+
+struct StackOptions {
+  int64_t layers = 1;
+  bool bidirectional = false;
+  double dropout = 0;  // between two layers
+};
+
+// Layers one on the other, each reading the states of the one below, called layer1, layer2 and so on.
+template <class T>
+Sequential recurrent_stack(int64_t hidden, const StackOptions& options, Site at = Site::here());
+extern template Sequential recurrent_stack<GRU>(int64_t hidden, const StackOptions& options, Site at);
+extern template Sequential recurrent_stack<LSTM>(int64_t hidden, const StackOptions& options, Site at);
 
 }  // namespace descent::nn

@@ -14,7 +14,6 @@ ModulePtr shared(T layer) {
   return std::make_shared<T>(std::move(layer));
 }
 
-const SettingRule hidden{"hidden", int64_t{0}, "the number of hidden units", true};
 const SettingRule causal{"causal", false, "a place sees itself and those before it only"};
 const SettingRule rotary{"rotary", false, "queries and keys are turned by their places"};
 
@@ -29,6 +28,26 @@ Kind<ModulePtr> block_kind() {
             options.rotary = s.flag("rotary");
             options.depth = s.integer("depth");
             return shared(transformer_block(options, s.at()));
+          }};
+}
+
+// One layer by itself has no stack around it, whose name its parameters would carry.
+template <class T>
+Kind<ModulePtr> recurrent_kind(std::string_view name, std::string_view about) {
+  return {name,
+          about,
+          {{"hidden", int64_t{0}, "the number of hidden units, of each direction", true},
+           {"layers", int64_t{1}, "how many there are, one on the other"},
+           {"bidirectional", false, "each goes both ways, and its states stand side by side"},
+           {"reverse", false, "from the end of a sequence to its beginning"},
+           {"dropout", 0.0, "between the layers"}},
+          [](const Settings& s) -> ModulePtr {
+            const StackOptions options{s.integer("layers"), s.flag("bidirectional"), s.number("dropout")};
+            const bool plain = options.layers == 1 && !options.bidirectional, reverse = s.flag("reverse");
+            if (reverse && !plain)
+              throw UsageError(s.at("reverse"), "'reverse' is for one layer that does not go both ways");
+            if (plain) return shared(T(s.integer("hidden"), {.reverse = reverse}, s.at("hidden")));
+            return shared(recurrent_stack<T>(s.integer("hidden"), options, s.at()));
           }};
 }
 
@@ -55,13 +74,8 @@ std::vector<Kind<ModulePtr>> sequence_layer_kinds() {
                  SelfAttention(s.integer("heads"), {.causal = s.flag("causal"), .rotary = s.flag("rotary")}, s.at()));
            }},
           block_kind(),
-          {"gru",
-           "gated recurrent units",
-           {hidden},
-           [](const Settings& s) { return shared(GRU(s.integer("hidden"), s.at("hidden"))); }},
-          {"lstm", "long short-term memory", {hidden}, [](const Settings& s) {
-             return shared(LSTM(s.integer("hidden"), s.at("hidden")));
-           }}};
+          recurrent_kind<GRU>("gru", "gated recurrent units"),
+          recurrent_kind<LSTM>("lstm", "long short-term memory")};
 }
 
 }  // namespace descent::nn

@@ -1,6 +1,7 @@
 #include "descent/tasks/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "descent/base/text.h"
@@ -48,13 +49,15 @@ void write_run_files(const fs::path& directory, const Experiment& experiment) {
   io::write_file(directory / "run.json", run.dump(1) + "\n");
 }
 
-Json run_facts(const fs::path& directory) {
+Json read_json(const fs::path& path) {
   try {
-    return Json::parse(content(directory / "run.json"));
+    return Json::parse(content(path));
   } catch (const nlohmann::json::exception& problem) {
-    fail(text((directory / "run.json").string(), " cannot be read: ", problem.what()));
+    fail(text(path.string(), " cannot be read: ", problem.what()));
   }
 }
+
+Json run_facts(const fs::path& directory) { return read_json(directory / "run.json"); }
 
 void check_directory(const Recipe& recipe, const RunOptions& options) {
   const fs::path& directory = options.directory;
@@ -169,6 +172,30 @@ Recipe recipe_of_run(const fs::path& directory, const std::vector<std::string>& 
 int threads_of_run(const fs::path& directory) {
   require_run(directory);
   return run_facts(directory).value("threads", 0);
+}
+
+namespace {
+
+// A figure that is no number was none when it was written, either.
+train::Figures figures_from(const Json& report, const char* part) {
+  train::Figures out;
+  for (const auto& [name, value] : report.at(part).items())
+    out.emplace_back(name, value.is_null() ? std::nan("") : value.get<double>());
+  return out;
+}
+
+}  // namespace
+
+std::optional<RunFigures> figures_of_run(const fs::path& directory) {
+  const fs::path path = directory / "report.json";
+  if (!fs::exists(path)) return std::nullopt;
+  const Json report = read_json(path);
+  try {
+    return RunFigures{figures_from(report, "train"), figures_from(report, "validation"), figures_from(report, "test"),
+                      report.at("seconds").get<double>()};
+  } catch (const nlohmann::json::exception& problem) {
+    fail(text(path.string(), " cannot be read: ", problem.what()));
+  }
 }
 
 // --- a trained run ---

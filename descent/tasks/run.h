@@ -69,6 +69,13 @@ Recipe recipe_of_run(const std::filesystem::path& directory, const std::vector<s
 // How many threads the run was trained with; 0 if that is not known.
 int threads_of_run(const std::filesystem::path& directory);
 
+// What a run that came to its end says of itself in report.json; nothing where it did not, or there is none.
+struct RunFigures {
+  train::Figures train, validation, test;
+  double seconds = 0;  // of training
+};
+std::optional<RunFigures> figures_of_run(const std::filesystem::path& directory);
+
 // A trained run, ready to be asked: its net with the weights that it ended with, or those of the best, or else the last
 // checkpoint.
 struct Run {

@@ -4,10 +4,16 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "descent/nn/settings.h"
 
 namespace descent::tasks {
 
 std::string toml_string(std::string_view text);  // a TOML basic string, with its quotes
+
+// Tables, or the plain values of a list, as a TOML list on one line: what recipe_toml.h reads as these settings.
+std::string toml_list(const std::vector<nn::Settings>& items);
 
 std::string commented(const std::string& text);  // as comment lines of at most 120 columns
 

@@ -56,7 +56,7 @@ TEST(NextScores, ThatRememberAreThoseThatLookAgain) {
   for (const std::string& net :
        {decoder("positions = \"rotary\""), decoder("positions = \"learnt\""), decoder("positions = \"sinusoidal\""),
         decoder("positions = \"none\", bias = false, rms_norm = true, tied = false"),
-        layers("{ kind = \"gru\", hidden = 24 }"),
+        layers("{ kind = \"gru\", hidden = 24 }"), layers("{ kind = \"gru\", hidden = 8, layers = 2 }"),
         layers("{ kind = \"lstm\", hidden = 24 }, { kind = \"gru\", hidden = 8 }")}) {
     const TextRun run = run_of(net);
     NextScores remembering(run), looking(run, 1, false);
@@ -171,6 +171,7 @@ TEST(NextScores, ServeABeamSearch) {
 TEST(NextScores, OfOtherNetsLookAtWindows) {
   const TextRun run = run_of(layers("{ kind = \"self_attention\", heads = 2 }"));
   EXPECT_FALSE(NextScores(run).remembers());
+  EXPECT_FALSE(NextScores(run_of(layers("{ kind = \"gru\", hidden = 8, bidirectional = true }"))).remembers());
   TextRun none = run_of(decoder("positions = \"rotary\""));
   none.preprocess.tokenizer = nullptr;
   EXPECT_THROW(NextScores{none}, UsageError);

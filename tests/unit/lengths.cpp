@@ -81,6 +81,8 @@ TEST(Lengths, PaddingChangesNoResult) {
   expect_the_same_padded({Conv1d{8, 5, {.stride = 3}}, Residual{Conv1d{8, 3, {.groups = 8}}, LayerNorm{}, Linear{8}}},
                          3);
   expect_the_same_padded({GRU{5}, LSTM{4}});
+  expect_the_same_padded({recurrent_stack<GRU>(3, {.layers = 2, .bidirectional = true}), Linear{4}});
+  expect_the_same_padded({bidirectional<LSTM>(3), LSTM{4, {.reverse = true}}});
   expect_the_same_padded({Linear{8}, SelfAttention{2}, Conv1d{4, 3}});
   expect_the_same_padded({Branches{Conv1d{4, 3, {.stride = 2}}, Conv1d{3, 5, {.stride = 2}}}, RmsNorm{}}, 2);
 }

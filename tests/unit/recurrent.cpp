@@ -3,11 +3,13 @@
 
 #include <cmath>
 
+#include "descent/nn/lengths.h"
 #include "descent/nn/losses.h"
 #include "descent/nn/make_layer.h"
 #include "descent/nn/sequential.h"
 #include "descent/optim/minimize.h"
 #include "descent/optim/rules.h"
+#include "tests/unit/gradient_testing.h"
 #include "tests/unit/step_reference.h"
 
 namespace descent::nn {
@@ -135,11 +137,83 @@ void expect_compiled_is_reference() {
 TEST(GRU, CompiledStepIsTheReferences) { expect_compiled_is_reference<GRU>(); }
 TEST(LSTM, CompiledStepIsTheReferences) { expect_compiled_is_reference<LSTM>(); }
 
+// x [B, T, F] with the order of places turned.
+Array turned(const Array& x) {
+  Array out = x.clone();
+  const int64_t row = x.shape()[2];
+  for (int64_t s = 0; s < x.shape()[0]; ++s)
+    for (int64_t t = 0; t < x.shape()[1]; ++t)
+      for (int64_t f = 0; f < row; ++f)
+        out.set((s * x.shape()[1] + t) * row + f, x.at((s * x.shape()[1] + x.shape()[1] - 1 - t) * row + f));
+  return out;
+}
+
+template <class T>
+void expect_reverse_is_of_turned() {
+  T layer{hidden}, back{hidden, {.reverse = true}};
+  const Array x = varied({sequences, places, features}, 0.9);
+  prepared(layer, x.type());
+  prepared(back, x.type());
+  expect_near(reference_forward(back, x), turned(reference_forward(layer, turned(x))).to_doubles());
+  EXPECT_TRUE(layer.goes_place_by_place());
+  EXPECT_FALSE(back.goes_place_by_place());
+}
+TEST(GRU, InReverseIsThatOfTheTurnedSequence) { expect_reverse_is_of_turned<GRU>(); }
+TEST(LSTM, InReverseIsThatOfTheTurnedSequence) { expect_reverse_is_of_turned<LSTM>(); }
+
+TEST(Bidirectional, IsBothSideBySide) {
+  Branches both = bidirectional<GRU>(hidden);
+  const Array x = varied({sequences, places, features}, 0.4);
+  make_parameters(both, x.type(), 3);
+  const Array y = reference_forward(both, x);
+  ASSERT_EQ(y.shape(), (Shape{sequences, places, 2 * hidden}));
+  const Array one = reference_forward(*both.children()[0].second, x),
+              other = reference_forward(*both.children()[1].second, x);
+  for (int64_t row = 0; row < sequences * places; ++row)
+    for (int64_t i = 0; i < hidden; ++i) {
+      EXPECT_NEAR(y.at(row * 2 * hidden + i), one.at(row * hidden + i), 1e-6);
+      EXPECT_NEAR(y.at((row * 2 + 1) * hidden + i), other.at(row * hidden + i), 1e-6);
+    }
+}
+
+// Sequences of lengths 4, 2 and 1, NaN behind their ends.
+Array of_three_lengths() {
+  Array x = varied({3, 4, 2}, 0.7);
+  for (const int64_t place : {6, 7, 9, 10, 11})
+    for (int64_t f = 0; f < 2; ++f) x.set(place * 2 + f, NAN);
+  return x;
+}
+
+TEST(Recurrent, GradientsAreThoseOfDifferences) {
+  const Array x = varied({2, 4, 2}, 0.9), uneven = of_three_lengths();
+  Sequential gru{GRU{3}}, lstm{LSTM{3}}, both = recurrent_stack<GRU>(2, {.layers = 2, .bidirectional = true});
+  for (Sequential* net : {&gru, &lstm, &both}) {
+    make_parameters(*net, x.type(), 5);
+    expect_gradients_of_differences(*net, x);
+  }
+  Sequential padded{EndAtNan{}, bidirectional<LSTM>(2), bidirectional<GRU>(3)};
+  make_parameters(padded, uneven.type(), 6);
+  expect_gradients_of_differences(padded, uneven);
+}
+
 TEST(Recurrent, IsMadeByName) {
   const ModulePtr gru = make_layer("gru", {{"hidden", int64_t{7}}}),
                   lstm = make_layer("lstm", {{"hidden", int64_t{6}}});
   EXPECT_EQ(gru->describe(), "GRU 7");
   EXPECT_EQ(lstm->describe(), "LSTM 6");
+  EXPECT_EQ(make_layer("gru", {{"hidden", int64_t{7}}, {"reverse", true}})->describe(), "GRU 7, reverse");
+  const ModulePtr deep =
+      make_layer("lstm", {{"hidden", int64_t{5}}, {"layers", int64_t{3}}, {"bidirectional", true}, {"dropout", 0.5}});
+  EXPECT_EQ(deep->children().size(), 5u);  // two dropouts
+  EXPECT_FALSE(deep->goes_place_by_place());
+  EXPECT_TRUE(make_layer("gru", {{"hidden", int64_t{5}}, {"layers", int64_t{2}}})->goes_place_by_place());
+  const auto made = [](const char* setting, const Settings::Value& value) {
+    return error_of([&] {
+      make_layer("gru", {{"hidden", int64_t{5}}, {"layers", int64_t{2}}, {"reverse", true}, {setting, value}});
+    });
+  };
+  EXPECT_TRUE(contains(made("dropout", 0.1), "'reverse' is for one layer that does not go both ways"));
+  EXPECT_TRUE(contains(error_of([] { recurrent_stack<GRU>(3, {.layers = 0}); }), "at least 1, got 0"));
 }
 
 TEST(Recurrent, SaysWhatDoesNotFit) {

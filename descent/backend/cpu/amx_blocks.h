@@ -67,6 +67,22 @@ void load_tile(const float* from, int64_t stride) {
   if constexpr (sum == 2) _tile_loadd(2, from, stride);
   if constexpr (sum == 3) _tile_loadd(3, from, stride);
 }
+// A block of an operand, to register 4 to 7.
+template <int to>
+void load_block(const uint32_t* from, int64_t stride) {
+  if constexpr (to == 4) _tile_loadd(4, from, stride);
+  if constexpr (to == 5) _tile_loadd(5, from, stride);
+  if constexpr (to == 6) _tile_loadd(6, from, stride);
+  if constexpr (to == 7) _tile_loadd(7, from, stride);
+}
+// The same past the first cache, which keeps what is there.
+template <int to>
+void stream_block(const uint32_t* from, int64_t stride) {
+  if constexpr (to == 4) _tile_stream_loadd(4, from, stride);
+  if constexpr (to == 5) _tile_stream_loadd(5, from, stride);
+  if constexpr (to == 6) _tile_stream_loadd(6, from, stride);
+  if constexpr (to == 7) _tile_stream_loadd(7, from, stride);
+}
 template <int sum>
 void clear_tile() {
   if constexpr (sum == 0) _tile_zero(0);

@@ -1,6 +1,7 @@
-// What is multiplied, for each 32 queries: scores = q k^T, then result = p v; in the gradient dp = g v^T, and with
-// ds = p (dp - <dp, p>) / sqrt(features): dq = ds k, and when all p and ds of some hundred queries are there, dv += p^T
-// g and dk += ds^T q. Keys that none of the queries sees are left out.
+// What is multiplied, for each 32 queries: scores = q k^T, then result = p v. In the gradient everything stands across,
+// a row for each key and a lane for each query, so that sums over keys are sums of rows: scores = k q^T, dp = v g^T, and
+// with ds = p (dp - <dp, p>) / sqrt(features): dq^T = k^T ds, and when all p and ds of some hundred queries are there,
+// dv += p g and dk += ds q. Keys that none of the queries sees are left out.
 #include "descent/backend/cpu/attention_tiles.h"
 
 #include "descent/backend/cpu/processor.h"
@@ -173,35 +174,6 @@ float weigh(const float* scores, int64_t seen, int64_t width, float scale, uint1
   return _mm512_reduce_add_ps(sum);
 }
 
-// The same in the gradient, and ds: from a row's scores, which are overwritten, and its dp.
-float weigh_back(float* scores, const float* dp, int64_t seen, int64_t width, float scale, uint16_t* p, uint16_t* ds) {
-  const float log2_scale = scale * log2_e;
-  const __m512 factor = _mm512_set1_ps(log2_scale), shift = _mm512_set1_ps(-log2_scale * largest_of(scores, seen));
-  __m512 sum = _mm512_setzero_ps(), dot = _mm512_setzero_ps();
-  for (int64_t i = 0; i < seen; i += 16) {
-    __m512 x = exp2_of(_mm512_fmadd_ps(_mm512_loadu_ps(scores + i), factor, shift));
-    __m512 slope = _mm512_loadu_ps(dp + i);
-    if (i + 16 > seen) {
-      x = _mm512_maskz_mov_ps(first_lanes(seen - i), x);
-      slope = _mm512_maskz_mov_ps(first_lanes(seen - i), slope);
-    }
-    sum = _mm512_add_ps(sum, x);
-    dot = _mm512_fmadd_ps(x, slope, dot);
-    _mm512_storeu_ps(scores + i, x);
-    store_rounded(p + i, x);
-  }
-  const float total = seen == 0 ? 1.0f : _mm512_reduce_add_ps(sum), each = scale / total;
-  const __m512 size = _mm512_set1_ps(each), mean = _mm512_set1_ps(_mm512_reduce_add_ps(dot) / total * each);
-  for (int64_t i = 0; i < seen; i += 16) {
-    __m512 slope = _mm512_fmsub_ps(_mm512_loadu_ps(dp + i), size, mean);
-    if (i + 16 > seen) slope = _mm512_maskz_mov_ps(first_lanes(seen - i), slope);
-    store_rounded(ds + i, _mm512_mul_ps(_mm512_loadu_ps(scores + i), slope));
-  }
-  store_zeros(p, whole_vectors(seen), width);
-  store_zeros(ds, whole_vectors(seen), width);
-  return total;
-}
-
 // Rows of sums, times a factor each (null: one), rounded.
 void store_rows(const float* sums, int64_t pitch, const float* factors, int64_t rows, int64_t width, uint16_t* to,
                 int64_t to_pitch) {
@@ -221,45 +193,56 @@ void store_rows(const float* sums, int64_t pitch, const float* factors, int64_t 
 struct Room {
   int64_t features, outputs, keys;  // padded
   int64_t strip, weights_pitch, scores_pitch;
-  Panels keys_across, values_along;        // k as in q k^T, v as in p v
-  Panels values_across, keys_along;        // for the gradient: v as in g v^T, k as in ds k
-  Panels queries_along, cotangents_along;  // q as in ds^T q, g as in p^T g
-  uint16_t *q, *g, *p, *ds, *shares;       // shares: the cotangents that are multiplied with p
+  Panels keys_across, values_along;        // forward: k as in q k^T, v as in p v
+  Panels queries_across, slopes_across;    // gradient, of 32 queries: q as in k q^T, g as in v g^T
+  Panels queries_along, cotangents_along;  // q as in ds q, g as in p g
+  Panels weighed;                          // ds of 32 queries as in k^T ds
+  uint16_t *q, *p, *k, *v;
   float *scores, *dp, *sums, *dk, *dv;
-  uint32_t* turned;  // 32 keys of p or ds, as a left operand
+  uint32_t *shares, *slopes, *keys_turned;  // left operands: p and ds of the strip, and k^T
   size_t bytes = 0;
 
   Room(const Head& head, bool gradient, std::byte* base) : base_(base) {
     features = padded(head.features);
     outputs = padded(head.outputs);
     keys = padded(head.keys);
+    gradient ? make_gradient(head) : make_forward();
+  }
+
+  // The block pair of 32 keys and 32 queries of the strip.
+  int64_t pair_at(int64_t key, int64_t query) const { return (key / side * (strip / side) + query / side) * pair; }
+
+ private:
+  void make_forward() {
     // Pitches are no powers of two, or the rows' lines would all be in few places of the first cache.
     weights_pitch = keys + 32;
     scores_pitch = keys + 16;
-    strip = gradient ? min(padded(head.queries), padded(strip_elements / keys + 1)) : side;
     keys_across = panels(keys, features);
+    values_along = panels(outputs, keys);
     q = take<uint16_t>(side * features);
     scores = take<float>(side * scores_pitch);
-    p = take<uint16_t>(strip * weights_pitch);
-    sums = take<float>(side * (features > outputs ? features : outputs));
-    if (!gradient) {
-      values_along = panels(outputs, keys);
-      return;
-    }
-    values_across = panels(keys, outputs);
-    keys_along = panels(features, keys);
+    p = take<uint16_t>(side * weights_pitch);
+    sums = take<float>(side * outputs);
+  }
+  void make_gradient(const Head& head) {
+    strip = min(padded(head.queries), padded(strip_elements / keys + 1));
+    k = take<uint16_t>(keys * features);
+    v = take<uint16_t>(keys * outputs);
+    keys_turned = take<uint32_t>(features / side * (keys / depth) * pair);
+    queries_across = panels(side, features);
+    slopes_across = panels(side, outputs);
     queries_along = panels(features, strip);
     cotangents_along = panels(outputs, strip);
-    g = take<uint16_t>(side * outputs);
-    ds = take<uint16_t>(strip * weights_pitch);
-    shares = take<uint16_t>(strip * outputs);
-    dp = take<float>(side * scores_pitch);
+    weighed = panels(side, keys);
+    scores = take<float>(keys * side);
+    dp = take<float>(keys * side);
+    sums = take<float>(side * side);
+    shares = take<uint32_t>(keys / side * (strip / side) * pair);
+    slopes = take<uint32_t>(keys / side * (strip / side) * pair);
     dk = take<float>(keys * features);
     dv = take<float>(keys * outputs);
-    turned = take<uint32_t>(strip / depth * pair);
   }
 
- private:
   template <class T>
   T* take(int64_t count) {
     T* at = reinterpret_cast<T*>(base_ + bytes);
@@ -293,52 +276,165 @@ void multiply_weights(const uint16_t* weights, int64_t pitch, const Panels& righ
     product<false>(rows_of(weights, pitch), right.at(i / side, 0), keys / depth, to + i, width);
 }
 
-// A row of cotangents over the sum of its weights, which are not divided by it.
-void divide_row(const uint16_t* row, float by, int64_t count, uint16_t* to) {
-  const __m512 factor = _mm512_set1_ps(1.0f / by);
-  for (int64_t i = 0; i < count; i += 16) {
-    const __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + i)));
-    store_rounded(to + i, _mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)), factor));
-  }
-}
-
 // How many keys, in whole blocks, some of 32 queries see.
 int64_t keys_of(const Head& head, int64_t query) { return padded(head.visible(min(query + side, head.queries) - 1)); }
 
-// The gradient's first half: weights and ds of some queries, and dq.
+// --- weights in the gradient: a row for each key, 32 lanes of queries ---
+
+// How many keys each of the 32 queries sees; the first `everywhere` are seen by all.
+struct Sight {
+  __m512i keys[2];
+  int64_t everywhere;
+
+  Sight(const Head& head, int64_t query) {
+    alignas(64) int32_t counts[side];
+    for (int64_t i = 0; i < side; ++i) counts[i] = static_cast<int32_t>(head.visible(query + i));
+    for (int i = 0; i < 2; ++i) keys[i] = _mm512_load_si512(counts + 16 * i);
+    everywhere = query + side <= head.queries ? head.visible(query) : 0;
+  }
+  __mmask16 lanes(int half, int64_t key) const {
+    if (key < everywhere) return 0xffff;
+    return _mm512_cmpgt_epi32_mask(keys[half], _mm512_set1_epi32(static_cast<int32_t>(key)));
+  }
+};
+
+// The powers of scores, in their place, and by query: one over their sum, and the mean of dp, both times the scale.
+struct Weights {
+  __m512 share[2], size[2], mean[2];
+};
+
+Weights weigh_across(const Sight& sight, int64_t keys, float scale, float* scores, const float* dp) {
+  __m512 largest[2], sum[2], dot[2];
+  for (int half = 0; half < 2; ++half) {
+    largest[half] = _mm512_set1_ps(-__builtin_inff());
+    sum[half] = dot[half] = _mm512_setzero_ps();
+  }
+  for (int64_t key = 0; key < keys; ++key)
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half)
+      largest[half] = _mm512_mask_max_ps(largest[half], sight.lanes(half, key), largest[half],
+                                         _mm512_load_ps(scores + key * side + 16 * half));
+  const __m512 factor = _mm512_set1_ps(scale * log2_e);
+  for (int half = 0; half < 2; ++half) largest[half] = _mm512_mul_ps(largest[half], factor);
+  for (int64_t key = 0; key < keys; ++key)
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      float* at = scores + key * side + 16 * half;
+      const __mmask16 seen = sight.lanes(half, key);
+      const __m512 x = _mm512_maskz_mov_ps(seen, exp2_of(_mm512_fmsub_ps(_mm512_load_ps(at), factor, largest[half])));
+      sum[half] = _mm512_add_ps(sum[half], x);
+      dot[half] = _mm512_fmadd_ps(x, _mm512_maskz_load_ps(seen, dp + key * side + 16 * half), dot[half]);
+      _mm512_store_ps(at, x);
+    }
+  Weights out;
+  for (int half = 0; half < 2; ++half) {
+    const __mmask16 some = _mm512_cmp_ps_mask(sum[half], _mm512_setzero_ps(), _CMP_GT_OQ);
+    out.share[half] = _mm512_maskz_div_ps(some, _mm512_set1_ps(1.0f), sum[half]);
+    out.size[half] = _mm512_mul_ps(out.share[half], _mm512_set1_ps(scale));
+    out.mean[half] = _mm512_mul_ps(_mm512_mul_ps(dot[half], out.share[half]), out.size[half]);
+  }
+  return out;
+}
+
+__m512i rounded_pair(__m512 low, __m512 high) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)); }
+
+// p and ds of two neighbouring keys: each as a row of its left operand, and ds in units as well.
+void store_weights(const Sight& sight, const Weights& weights, int64_t key, const float* powers, const float* dp,
+                   uint32_t* shares, uint32_t* slopes, uint32_t* units) {
+  __m512 ds[2][2];
+  for (int next = 0; next < 2; ++next) {
+    const int64_t row = (key + next) * side;
+    __m512 p[2];
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const __m512 x = _mm512_load_ps(powers + row + 16 * half);
+      const __m512 slope = _mm512_fmsub_ps(_mm512_load_ps(dp + row + 16 * half), weights.size[half], weights.mean[half]);
+      p[half] = _mm512_mul_ps(x, weights.share[half]);
+      ds[next][half] = _mm512_maskz_mul_ps(sight.lanes(half, key + next), x, slope);
+    }
+    _mm512_store_si512(shares + 16 * next, rounded_pair(p[0], p[1]));
+    _mm512_store_si512(slopes + 16 * next, rounded_pair(ds[next][0], ds[next][1]));
+  }
+  alignas(64) static constexpr uint16_t in_turns[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i order = _mm512_load_si512(in_turns);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half)
+    _mm512_store_si512(units + half * block, _mm512_permutexvar_epi16(order, rounded_pair(ds[0][half], ds[1][half])));
+}
+
+// 32 rows of sums for 32 queries, as columns of what each query has from feature `first` on.
+void store_across(const float* sums, int64_t rows, int64_t width, uint16_t* to, int64_t to_pitch) {
+  for (int64_t i = 0; i < side && i < width; i += 16)
+    for (int64_t query = 0; query < rows; query += 16) {
+      __m512i r[16];
+#pragma GCC unroll 16
+      for (int64_t j = 0; j < 16; ++j) r[j] = _mm512_load_si512(sums + (i + j) * side + query);
+      transpose_units(r);
+      const __mmask16 lanes = first_lanes(width - i);
+#pragma GCC unroll 16
+      for (int64_t j = 0; j < 16; ++j)
+        if (query + j < rows)
+          _mm256_mask_storeu_epi16(to + (query + j) * to_pitch + i, lanes,
+                                   reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_castsi512_ps(r[j]))));
+    }
+}
+
+// --- the gradient of one head ---
+
+// k and v as left operands.
+void turn_keys(const Head& head, const Room& room, const Operands& in) {
+  for (int64_t key = 0; key < room.keys; key += side) {
+    const int64_t rows = min(side, head.keys - key);
+    copy_rows(behind(in.k, key), rows, head.features, room.k + key * room.features, room.features);
+    copy_rows(behind(in.v, key), rows, head.outputs, room.v + key * room.outputs, room.outputs);
+  }
+  const Source source = along(in.k, head.keys, head.features);
+  for (int64_t i = 0; i < room.features; i += side)
+    for (int64_t key = 0; key < room.keys; key += depth) {
+      uint32_t* at = room.keys_turned + (i / side * (room.keys / depth) + key / depth) * pair;
+      copy_block<false>(source, i, key, at);
+      copy_block<false>(source, i + 16, key, at + block);
+    }
+}
+
+// Some rows' products with a panel of 32 queries.
+void multiply_rows(const uint16_t* rows, int64_t width, const Panels& right, int64_t count, float* to) {
+  for (int64_t row = 0; row < count; row += side)
+    product<false>(rows_of(rows + row * width, width), right.at(0, 0), width / depth, to + row * side, side);
+}
+
+// Weights and ds of 32 queries, and dq.
 void queries_back(const Head& head, const Room& room, const Operands& in, const Operands* next, int64_t strip,
                   int64_t query, const Gradients& to) {
   const int64_t keys = keys_of(head, query), rows = min(side, head.queries - query);
-  copy_rows(behind(in.q, query), rows, head.features, room.q, room.features);
-  copy_rows(behind(in.g, query), rows, head.outputs, room.g, room.outputs);
+  pack(across(behind(in.q, query), rows, head.features), room.queries_across);
+  pack(across(behind(in.g, query), rows, head.outputs), room.slopes_across);
   fetch_next(head, next, query);
   for (uint16_t* out : {to.q, to.k, to.v}) fetch_rows<true>(out + query * to.pitch, to.pitch, rows, head.features);
-  multiply_keys(room.q, room.features, room.keys_across, keys, room.scores, room.scores_pitch);
-  multiply_keys(room.g, room.outputs, room.values_across, keys, room.dp, room.scores_pitch);
-  uint16_t *p = room.p + (query - strip) * room.weights_pitch, *ds = room.ds + (query - strip) * room.weights_pitch;
-  for (int64_t r = 0; r < side; ++r) {
-    const float total =
-        weigh_back(room.scores + r * room.scores_pitch, room.dp + r * room.scores_pitch, head.visible(query + r), keys,
-                   scale_of(head), p + r * room.weights_pitch, ds + r * room.weights_pitch);
-    divide_row(room.g + r * room.outputs, total, room.outputs, room.shares + (query - strip + r) * room.outputs);
+  multiply_rows(room.k, room.features, room.queries_across, keys, room.scores);
+  multiply_rows(room.v, room.outputs, room.slopes_across, keys, room.dp);
+  const Sight sight(head, query);
+  const Weights weights = weigh_across(sight, keys, scale_of(head), room.scores, room.dp);
+  for (int64_t key = 0; key < keys; key += 2) {
+    const int64_t at = room.pair_at(key, query - strip) + key % side * 16;
+    store_weights(sight, weights, key, room.scores, room.dp, room.shares + at, room.slopes + at,
+                  room.weighed.at(0, key / depth) + key % depth / 2 * 16);
   }
-  multiply_weights(ds, room.weights_pitch, room.keys_along, keys, room.sums, room.features);
-  store_rows(room.sums, room.features, nullptr, rows, head.features, to.q + query * to.pitch, to.pitch);
+  for (int64_t i = 0; i < head.features; i += side) {
+    product<false>(blocks_of(room.keys_turned + i / side * (room.keys / depth) * pair), room.weighed.at(0, 0),
+                   keys / depth, room.sums, side);
+    store_across(room.sums, rows, head.features - i, to.q + query * to.pitch + i, to.pitch);
+  }
 }
 
-// weights^T times the queries' rows, for 32 keys, added to `to`; the weights of the first `skipped` queries are none.
-void add_keys(const Room& room, const uint16_t* weights, int64_t key, int64_t skipped, int64_t queries,
+// weights times the queries' rows, for 32 keys, added to `to`; the weights of the first `skipped` queries are none.
+void add_keys(const Room& room, const uint32_t* weights, int64_t key, int64_t skipped, int64_t queries,
               const Panels& right, bool more, float* to, int64_t width) {
-  const Source source{weights, 1, room.weights_pitch, room.keys, queries};
-  for (int64_t query = skipped; query < queries; query += depth) {
-    uint32_t* at = room.turned + query / depth * pair;
-    copy_block<false>(source, key, query, at);
-    copy_block<false>(source, key + 16, query, at + block);
-  }
-  const int64_t first = skipped / depth, count = (queries - skipped) / depth;
+  const int64_t count = (queries - skipped) / depth;
   for (int64_t i = 0; i < width; i += side)
-    (more ? product<true> : product<false>)(blocks_of(room.turned + first * pair), right.at(i / side, first), count,
-                                            to + key * width + i, width);
+    (more ? product<true> : product<false>)(blocks_of(weights + room.pair_at(key, skipped)),
+                                            right.at(i / side, skipped / depth), count, to + key * width + i, width);
 }
 
 }  // namespace
@@ -374,19 +470,17 @@ void forward(const Head& head, const Operands& in, const Operands* next, uint16_
 
 void gradient(const Head& head, const Operands& in, const Operands* next, const Gradients& to, std::byte* scratch) {
   const Room room(head, true, scratch);
-  pack(across(in.k, head.keys, head.features), room.keys_across);
-  pack(across(in.v, head.keys, head.outputs), room.values_across);
-  pack(along(in.k, head.keys, head.features), room.keys_along);
+  turn_keys(head, room, in);
   for (int64_t strip = 0; strip < head.queries; strip += room.strip) {
     const int64_t queries = min(room.strip, head.queries - strip), whole = padded(queries);
     for (int64_t i = 0; i < queries; i += side) queries_back(head, room, in, next, strip, strip + i, to);
     pack(along(behind(in.q, strip), queries, head.features), room.queries_along);
-    pack(along({room.shares, room.outputs}, queries, room.outputs), room.cotangents_along);
+    pack(along(behind(in.g, strip), queries, head.outputs), room.cotangents_along);
     for (int64_t key = 0; key < room.keys; key += side) {
       int64_t skipped = 0;
       while (skipped < whole && keys_of(head, strip + skipped) <= key) skipped += side;
-      add_keys(room, room.ds, key, skipped, whole, room.queries_along, strip > 0, room.dk, room.features);
-      add_keys(room, room.p, key, skipped, whole, room.cotangents_along, strip > 0, room.dv, room.outputs);
+      add_keys(room, room.slopes, key, skipped, whole, room.queries_along, strip > 0, room.dk, room.features);
+      add_keys(room, room.shares, key, skipped, whole, room.cotangents_along, strip > 0, room.dv, room.outputs);
     }
   }
   store_rows(room.dk, room.features, nullptr, head.keys, head.features, to.k, to.pitch);

@@ -2,7 +2,7 @@
 // it, right before, and stays in that thread's second cache meanwhile.
 //
 // Threads share a product by rows or by columns, so each has a region of C. Where the packed panels of the region fit
-// (deep products are the exception), they are packed once and the region's rows go by, some tiles at a time. Else the
+// (deep products are the exception), they are packed once and the region's rows go by, tile by tile. Else the
 // region is made block by block, each in parts along k: sums wait in a buffer between parts. Small deep products, the
 // gradients of weights over a batch, are made in two halves along k and added, whatever the number of threads: so each
 // thread reads those rows of the batch that it has worked on before, and packs them alone.
@@ -21,13 +21,18 @@ namespace {
 
 constexpr int64_t side = 32;  // of a tile and of a panel
 
-// Bytes of the panels that stay, and of the tiles in hand beside them; and of panels that are so small that each thread
-// may have all of them, and rows of its own.
-constexpr int64_t panels_bytes = 1280 << 10, tiles_bytes = 320 << 10, own_panels_bytes = 640 << 10;
+// Bytes of the panels that stay; and of panels that are so small that each thread may have all of them, and rows of its
+// own.
+constexpr int64_t panels_bytes = 1280 << 10, own_panels_bytes = 640 << 10;
+
+// Beside panels that stay, one tile after the other goes by: it stays in the first cache while the panels stream past
+// it, and C is written from row to row. Between tiles the work halts, so there must be so many panels beside it, or
+// more tiles at a time.
+constexpr int64_t products_in_hand = 8;
 
 // A block of C that is made in parts along k: the side of a square one, the greatest depth of a part, and the most
 // elements of both operands of a part.
-constexpr int64_t block_side = 384, block_depth = 768, part_elements = 600 << 10;
+constexpr int64_t block_side = 384, block_depth = 512, part_elements = 600 << 10;
 
 // Products that are made in halves: at least so deep, at most so many elements.
 constexpr int64_t halved_depth = 1024, halved_size = 256 << 10;
@@ -139,7 +144,7 @@ class BlockedMatmul : public Call {
   void plan_staying() {
     depth_each_ = problem_.k;
     columns_each_ = part_size(columns_, std::max(panels_bytes / (2 * problem_.k) / side * side, side), side);
-    rows_each_ = std::clamp(tiles_bytes / (2 * problem_.k) / side * side, side, rows_);
+    rows_each_ = std::min(ceil_div(products_in_hand, columns_each_ / side) * side, rows_);
     piece_columns_ = part_size(columns_each_, epilogue_columns, side);
     pitch_ = piece_columns_ + 16;
   }
@@ -241,11 +246,17 @@ class BlockedMatmul : public Call {
     return memory_of(part_of(whole, rows, {0, 0}, {0, whole.k}).a, rows.size(), whole.k);
   }
 
+  // A tile that is multiplied with many panels one after the other comes to the first cache as it lies.
+  bool goes_in_place(const gemm::Problem& p) const {
+    return p.m == side && rows_each_ == side && p.a.column_stride == 1 && p.k <= block_depth && p.k % side == 0 && p.a.row_stride % 2 == 0;
+  }
+
   // Some rows times all panels that are packed.
   void beside_panels(const gemm::Problem& whole, Range rows, int64_t end, Range columns, const std::byte* panels,
                      const Mine& own) const {
     gemm::Problem p = part_of(whole, rows, columns, {0, whole.k});
-    kernels_.share_a(p, own.a, 0, 1);
+    p.a_in_place = goes_in_place(p);
+    if (!p.a_in_place) kernels_.share_a(p, own.a, 0, 1);
     if (!epilogue_) {
       p.ahead[0] = rows_ahead(whole, {rows.end, rows.end + rows_each_}, end);
       return kernels_.multiply(p, own.a, panels, own.scratch, 0, kernels_.tiles(p), 0, ceil_div(p.n, side));
@@ -266,6 +277,16 @@ class BlockedMatmul : public Call {
         finish({rows.begin + few.begin, rows.begin + few.end}, {columns.begin + some.begin, columns.begin + some.end},
                own.sums, own);
       }
+  }
+
+  // A tile after the other beside all panels, if these are enough.
+  void by_tiles(gemm::Problem p, const Mine& own, int64_t tiles, int64_t panels) const {
+    if (panels < products_in_hand) return kernels_.multiply(p, own.a, own.b, own.scratch, 0, tiles, 0, panels);
+    const gemm::Ahead ahead[2] = {p.ahead[0], p.ahead[1]};
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      for (int i = 0; i < 2; ++i) p.ahead[i] = ahead[i].share(tile, tiles);
+      kernels_.multiply(p, own.a, own.b, own.scratch, tile, tile + 1, 0, panels);
+    }
   }
 
   // A block of C, part by part along k.
@@ -293,7 +314,7 @@ class BlockedMatmul : public Call {
         if (!last) p.bias = nullptr, p.relu = false;
         p.c_bf16 = false;
       }
-      kernels_.multiply(p, own.a, own.b, own.scratch, 0, tiles, 0, panels);
+      by_tiles(p, own, tiles, panels);
     }
     if (!epilogue_) return;
     for (int64_t row = rows.begin; row < rows.end; row += side)

@@ -24,6 +24,10 @@ struct Ahead {
   const std::byte* data = nullptr;
   int64_t rows = 0, bytes = 0, pitch = 0;
   int64_t lines() const { return rows * ((bytes + 63) / 64); }
+  Ahead share(int64_t part, int64_t parts) const {
+    const int64_t begin = rows * part / parts;
+    return {data + begin * pitch, rows * (part + 1) / parts - begin, bytes, pitch};
+  }
 };
 
 struct Problem {
@@ -42,13 +46,16 @@ struct Problem {
   int64_t before_pitch = 0;
   bool roomy = false;
 
+  // A's rows are multiplied from where they lie: they must be contiguous, m whole tiles, and k whole units of the kernels.
+  bool a_in_place = false;
+
   Ahead ahead[2];  // brought into the second cache meanwhile, by the same kernels
 };
 
 // What one instruction set offers. C is made of tiles of rows times panels of columns.
 struct Kernels {
   const char* name;
-  bool go_on;                                        // takes sums that another product has begun
+  bool go_on;                                        // takes sums that another product has begun, and A in place
   int64_t (*panel)(const Problem&);                  // columns of a panel of B
   int64_t (*tiles)(const Problem&);                  // tiles of rows
   int64_t (*tile_row)(const Problem&, int64_t tile);  // the first row of a tile; of tile number tiles(): m

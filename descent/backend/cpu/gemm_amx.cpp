@@ -48,12 +48,19 @@ size_t shared_bytes(const Problem& p) { return static_cast<size_t>(row_tiles(p) 
 
 void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
   const Source from = lines_of_a(p);
-  for (int64_t t = row_tiles(p) * part / parts; t < row_tiles(p) * (part + 1) / parts; ++t) {
-    uint32_t* to = reinterpret_cast<uint32_t*>(shared) + t * tile_units(p);
-    for (int64_t b = 0; b < blocks(p); ++b, to += 2 * block) {
-      copy_block<false>(from, t * 32, b * depth, to);
-      copy_block<false>(from, t * 32 + 16, b * depth, to + block);
-    }
+  const int64_t begin = row_tiles(p) * part / parts, end = row_tiles(p) * (part + 1) / parts;
+  const auto copy = [&](int64_t t, int64_t b) {
+    uint32_t* to = reinterpret_cast<uint32_t*>(shared) + t * tile_units(p) + b * 2 * block;
+    copy_block<false>(from, t * 32, b * depth, to);
+    copy_block<false>(from, t * 32 + 16, b * depth, to + block);
+  };
+  // What lies in a row is read from end to end, so that the processor sees it coming.
+  if (from.ks == 1) {
+    for (int64_t t = begin; t < end; ++t)
+      for (int64_t b = 0; b < blocks(p); ++b) copy(t, b);
+  } else {
+    for (int64_t b = 0; b < blocks(p); ++b)
+      for (int64_t t = begin; t < end; ++t) copy(t, b);
   }
 }
 
@@ -134,20 +141,33 @@ class Fetching {
   const std::byte *at_ = nullptr, *row_end_ = nullptr;
 };
 
+// Where the blocks of a tile of A are, in units: the tile at `row` begins at row * `row`, its second block of rows `lower`
+// behind the first, the next blocks along k `step`. A block's lines lie `pitch` bytes apart.
+struct Left {
+  const uint32_t* data;
+  int64_t row, lower, step, pitch;
+};
+Left left_of(const Problem& p, const std::byte* shared) {
+  if (!p.a_in_place) return {reinterpret_cast<const uint32_t*>(shared), tile_units(p) / 32, block, 2 * block, 64};
+  const int64_t row = p.a.row_stride / 2;
+  return {reinterpret_cast<const uint32_t*>(p.a.data), row, 16 * row, 16, row * 4};
+}
+
 // Row tile after row tile times a panel. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
-// are A's, 6 and 7 are B's.
-template <int rows, int columns>
+// are A's, 6 and 7 are B's. What is used again soon, the panel or else the only tile, stays in the first cache; the
+// other operand streams past it.
+template <int rows, int columns, bool stream_b>
 class Multiplier {
  public:
   Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t products)
       : p_(p),
         fetching_(p.ahead, products * blocks(p)),
-        a_(reinterpret_cast<const uint32_t*>(shared)),
+        left_(left_of(p, shared)),
         sums_(reinterpret_cast<float*>(scratch)) {}
 
   // The tile whose rows begin at `row`, times a panel.
   void multiply(int64_t row, const uint32_t* panel, int64_t column) {
-    const uint32_t *a = a_ + row / 32 * tile_units(p_), *b = panel;
+    const uint32_t *a = left_.data + row * left_.row, *b = panel;
     const int64_t count = blocks(p_), rows_each = ceil_div(ready_.rows - ready_.next, count);
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     aim(row, column, count);
@@ -155,7 +175,7 @@ class Multiplier {
     finish_some(rows_each);
     fetching_.some();
     for (int64_t i = 1; i < count; ++i) {
-      a += 2 * block;
+      a += left_.step;
       b += columns * block;
       products<false>(a, b);
       finish_some(rows_each);
@@ -197,20 +217,29 @@ class Multiplier {
     }
   }
 
+  template <int to>
+  void load_a(const uint32_t* a) const {
+    stream_b ? load_block<to>(a, left_.pitch) : stream_block<to>(a, left_.pitch);
+  }
+  template <int to>
+  void load_b(const uint32_t* b) const {
+    stream_b ? stream_block<to>(b, 64) : load_block<to>(b, 64);
+  }
+
   // A block of k; the first one of a tile begins its sums.
   template <bool first>
   void products(const uint32_t* a, const uint32_t* b) {
-    _tile_loadd(6, b, 64);
-    _tile_loadd(4, a, 64);
+    load_b<6>(b);
+    load_a<4>(a);
     begin<0, first>();
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (columns > 1) {
-      _tile_loadd(7, b + block, 64);
+      load_b<7>(b + block);
       begin<1, first>();
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (rows > 1) {
-      _tile_loadd(5, a + block, 64);
+      load_a<5>(a + left_.lower);
       begin<2, first>();
       _tile_dpbf16ps(2, 5, 6);
     }
@@ -288,7 +317,7 @@ class Multiplier {
 
   const Problem& p_;
   Fetching fetching_;
-  const uint32_t* a_;
+  const Left left_;
   float* sums_;
   const float* before_ = nullptr;  // the sums that this tile begins with
   std::byte* target_ = nullptr;    // the next row of C to fetch
@@ -297,20 +326,27 @@ class Multiplier {
   Unfinished stored_, ready_;  // stored_: will be in memory when unstored_ is; ready_: is there
 };
 
-template <int rows, int columns>
+template <int rows, int columns, bool stream_b>
 void multiply_panels(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                      int64_t tile_end, int64_t panel, int64_t count) {
-  Multiplier<rows, columns> multiplier(p, shared, scratch, count * (tile_end - tile_begin));
+  Multiplier<rows, columns, stream_b> multiplier(p, shared, scratch, count * (tile_end - tile_begin));
   for (int64_t i = 0; i < count; ++i, panels += panel_bytes(p))
     for (int64_t t = tile_begin; t < tile_end; ++t) multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels), (panel + i) * 16 * columns);
   multiplier.end();
 }
 
+template <int rows, int columns>
+void multiply_tiles(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
+                    int64_t tile_end, int64_t panel, int64_t count) {
+  const auto run = tile_end - tile_begin == 1 ? multiply_panels<rows, columns, true> : multiply_panels<rows, columns, false>;
+  run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
+}
+
 void multiply(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
               int64_t tile_end, int64_t panel, int64_t count) {
   _tile_loadconfig(&tile_config);
-  const auto run = p.m <= 16 ? (panel_blocks(p) == 1 ? multiply_panels<1, 1> : multiply_panels<1, 2>)
-                             : (panel_blocks(p) == 1 ? multiply_panels<2, 1> : multiply_panels<2, 2>);
+  const auto run = p.m <= 16 ? (panel_blocks(p) == 1 ? multiply_tiles<1, 1> : multiply_tiles<1, 2>)
+                             : (panel_blocks(p) == 1 ? multiply_tiles<2, 1> : multiply_tiles<2, 2>);
   run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
   _tile_release();
 }

@@ -23,7 +23,8 @@ class AlongWriter : public NativeWriter {
   Code write() {
     find_own_columns();
     if (!sort_nodes() || !find_streams() || !has_room_for_own()) return nullptr;
-    const int left = registers - scratch - most_alive();
+    copies_ = has_long_chains() && 2 * most_alive() <= registers - scratch ? 2 : 1;
+    const int left = registers - scratch - copies_ * most_alive();
     if (left < 0) return nullptr;
     mov(ahead_, ptr[rsp + 8]);
     mov(rax, ptr[rsp + 16]);
@@ -84,7 +85,7 @@ class AlongWriter : public NativeWriter {
   }
 
   void write_rows() {
-    Xbyak::Label row, loop, tail, end;
+    Xbyak::Label row, end;
     find_bases();
     find_own_bases();
     set_mask();
@@ -95,16 +96,7 @@ class AlongWriter : public NativeWriter {
     mov(whole_, run_);
     and_(whole_, -lane_group);
     add(whole_, index_);
-    cmp(index_, whole_);
-    jge(tail, T_NEAR);
-    align(32);
-    L(loop);
-    write_elements(false);
-    add(index_, static_cast<uint32_t>(lane_group));
-    add(ahead_, static_cast<uint32_t>(lane_group));
-    cmp(index_, whole_);
-    jl(loop, T_NEAR);
-    L(tail);
+    for (int copies = copies_; copies > 0; --copies) write_whole_lanes(copies);
     test(run_.cvt32(), static_cast<uint32_t>(lane_group - 1));
     jz(end, T_NEAR);
     write_elements(true);
@@ -126,12 +118,31 @@ class AlongWriter : public NativeWriter {
     jnz(row, T_NEAR);
   }
 
+  // As long as there are so many groups of lanes before whole_.
+  void write_whole_lanes(int copies) {
+    Xbyak::Label loop, end;
+    const auto step = static_cast<int>(copies * lane_group);
+    lea(fetched_, ptr[index_ + step]);
+    cmp(fetched_, whole_);
+    jg(end, T_NEAR);
+    align(32);
+    L(loop);
+    write_elements(false, copies);
+    add(index_, step);
+    add(ahead_, step);
+    lea(fetched_, ptr[index_ + step]);
+    cmp(fetched_, whole_);
+    jle(loop, T_NEAR);
+    L(end);
+  }
+
   void prefetch_load(int id) override {
     if (!places_.is_passing(view(id).buffer) && size_of(view(id).dtype) > 1) prefetcht0(ptr[at(id, ahead_)]);
   }
 
   void write_steady_load(int id, const Xbyak::Zmm& to, bool) override { write_number(id, to); }
 
+  int copies_ = 1;           // groups of lanes at a time
   int64_t own_columns_ = 0;  // 0: there are no such views
   const Xbyak::Address rows_ = word(0), pitch_ = word(1), row_ = word(2), passing_ = word(3), own_row_ = word(4),
                        own_column_ = word(5);

@@ -103,13 +103,14 @@ class RowWriter : public NativeWriter {
     switch (of.kind) {
       case Kind::constant: return true;
       case Kind::load:
+        if (repeats_in_row(id)) return view(id).dtype == DType::f32 || view(id).dtype == DType::i32;
         if (of.uniform || of_row(id))
-          return view(id).dtype == DType::f32 && !view(id).empty() &&
-                 (of.uniform || view(id).contiguous() || repeats_in_row(id));
+          return view(id).dtype == DType::f32 && !view(id).empty() && (of.uniform || view(id).contiguous());
         return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) >= 0;
       case Kind::store:
         if (of.level == Level::row) return view(id).dtype == DType::f32 && view(id).contiguous();
         return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) > 0;
+      case Kind::iota: return of.level == Level::element && of.inner == 1 && of.size == columns_;
       case Kind::compute: return of.level != Level::column && has_code(id);
       case Kind::spread: return node(of.in[0]).level == Level::row && lane_type(of.dtype) == LaneType::real;
       case Kind::reduce: return of.level == Level::row && of.reduce != LoopOp::argmax && of.type == LaneType::real;

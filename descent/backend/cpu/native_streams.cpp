@@ -31,7 +31,8 @@ Xbyak::RegExp NativeWriter::at(int id, const Xbyak::Reg64& index) {
   const auto number = static_cast<size_t>(found - streams_.begin());
   const bool there = number < std::size(bases_);
   if (!there) mov(fetched_, base_word(number));
-  return (there ? bases_[number] : fetched_) + index * stream.width + static_cast<int>(stream.byte - found->byte);
+  const auto apart = static_cast<int>(stream.byte - found->byte + copy_ * lane_group * stream.width);
+  return (there ? bases_[number] : fetched_) + index * stream.width + apart;
 }
 
 void NativeWriter::set_base(size_t stream, const Xbyak::Reg64& value) {

@@ -193,7 +193,8 @@ int NativeWriter::take() {
 
 // An argument of the node in hand. What is fetched from the stack is given back with the scratch registers.
 Xbyak::Zmm NativeWriter::get(int id) {
-  if (const int reg = place_[static_cast<size_t>(id)]; reg >= 0) return Zmm(reg);
+  const int reg = rate(id) == Rate::element ? place_of(id) : place_[static_cast<size_t>(id)];
+  if (reg >= 0) return Zmm(reg);
   const Zmm fetched = temporary();
   vmovaps(fetched, slot(id));
   return fetched;
@@ -245,27 +246,44 @@ void NativeWriter::write_steady(const std::vector<int>& nodes, bool some) {
   reset_registers();
 }
 
-void NativeWriter::write_elements(bool some) {
+void NativeWriter::write_elements(bool some, int copies) {
   const std::vector<int> free = free_, places = place_;
+  second_place_ = place_;
   for (size_t at = 0; at < loop_.size(); ++at) {
     const int id = loop_[at];
-    const int made = is_sink(id) ? -1 : take();
-    if (made < 0 || !reload(id, Zmm(made))) {
-      write_node(id, made, some);
-      if (made >= 0) this->made(id, Zmm(made));
-    }
-    give_back();
-    place_[static_cast<size_t>(id)] = made;
-    for (const int arg : arguments(id)) {
-      if (arg < 0 || rate(arg) != Rate::element || last_[static_cast<size_t>(arg)] != static_cast<int>(at) ||
-          place_[static_cast<size_t>(arg)] < 0)
-        continue;
-      free_.push_back(place_[static_cast<size_t>(arg)]);
-      place_[static_cast<size_t>(arg)] = -1;
+    for (copy_ = 0; copy_ < copies; ++copy_) {
+      const int made = is_sink(id) ? -1 : take();
+      if (made < 0 || !reload(id, Zmm(made))) {
+        write_node(id, made, some);
+        if (made >= 0) this->made(id, Zmm(made));
+      }
+      give_back();
+      place_of(id) = made;
+      end_arguments(at);
     }
   }
+  copy_ = 0;
   free_ = free;
   place_ = places;
+}
+
+// Gives back the registers of what is used for the last time.
+void NativeWriter::end_arguments(size_t at) {
+  for (const int arg : arguments(loop_[at])) {
+    if (arg < 0 || rate(arg) != Rate::element || last_[static_cast<size_t>(arg)] != static_cast<int>(at) ||
+        place_of(arg) < 0)
+      continue;
+    free_.push_back(place_of(arg));
+    place_of(arg) = -1;
+  }
+}
+
+bool NativeWriter::has_long_chains() const {
+  return std::ranges::any_of(loop_, [&](int id) {
+    if (node(id).kind != Kind::compute || !node(id).arith) return false;
+    const Arith op = *node(id).arith;
+    return op == Arith::exp || op == Arith::tanh || op == Arith::erf || op == Arith::div || op == Arith::sqrt;
+  });
 }
 
 void NativeWriter::write_node(int id, int made, bool some) {
@@ -277,8 +295,16 @@ void NativeWriter::write_node(int id, int made, bool some) {
       if (!some) prefetch_store(id);
       return write_store(id, some);
     case Kind::reduce: return add_to_sum(id, get(node(id).in[0]));
+    case Kind::iota: return write_column_numbers(Zmm(made));
     default: return write_compute(id, made);
   }
+}
+
+// The numbers of the columns from index_ on.
+void NativeWriter::write_column_numbers(const Zmm& to) {
+  vpbroadcastd(to, index_.cvt32());
+  vpaddd(to, to, ptr[rip + lane_numbers_]);
+  uses_lane_numbers_ = true;
 }
 
 void NativeWriter::load_lanes(const Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some) {
@@ -434,6 +460,11 @@ void NativeWriter::finish() {
   for (auto& [bits, label] : numbers_) {
     L(label);
     dd(bits);
+  }
+  if (uses_lane_numbers_) {
+    align(vector_bytes);
+    L(lane_numbers_);
+    for (uint32_t lane = 0; lane < lane_group; ++lane) dd(lane);
   }
   setProtectModeRE();
 }

@@ -58,7 +58,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_steady(const std::vector<int>& nodes, bool some);
   void pin(const std::vector<int>& nodes, int most);
   void load_pinned(const std::vector<int>& nodes);
-  void write_elements(bool some);
+  // The loop's nodes for sixteen elements, or for as many more in turns: so one hides the other's latency.
+  void write_elements(bool some, int copies = 1);
   void finish();  // what lies behind the code
 
   void set_mask();                                  // some_: the last run_ % 16 columns
@@ -81,6 +82,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   virtual bool reload(int, const Xbyak::Zmm&) { return false; }  // true if the loop need not compute the node
   virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
+  bool has_long_chains() const;  // nodes of many instructions, each of which waits for the one before
   void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
   virtual void prefetch_load(int) {}
   virtual void prefetch_store(int) {}
@@ -127,8 +129,11 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   void reset_registers();
   Zmm get(int id);
+  int& place_of(int id) { return (copy_ == 0 ? place_ : second_place_)[static_cast<size_t>(id)]; }  // in the loop
+  void end_arguments(size_t at);
 
   void write_node(int id, int made, bool some);
+  void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
   void write_compute(int id, int made);
   void round(const Zmm& to, const Zmm& from);
@@ -156,10 +161,14 @@ class NativeWriter : public Xbyak::CodeGenerator {
   std::vector<Rate> rates_;
   std::vector<int> last_;          // by node: where in the loop it is last used
   std::vector<int> slot_, place_;  // by node: on the stack, in registers
+  std::vector<int> second_place_;  // of the second copy
+  int copy_ = 0;                   // in hand
   std::vector<int> free_, taken_;
   int words_ = 0, base_words_ = 0;  // on the stack: vectors of words, and the word of the first base there
   std::list<SlowQuotient> slow_;
   std::map<uint32_t, Xbyak::Label> numbers_;
+  Xbyak::Label lane_numbers_;  // of a vector's lanes, 0 and up
+  bool uses_lane_numbers_ = false;
 
   const Xbyak::Reg64 kept_[6] = {rbx, rbp, r12, r13, r14, r15};
 };
