@@ -34,6 +34,18 @@ Tensor Decoding::remember(Pass& pass, std::string_view leaf, Tensor row) {
   return cast(pass.read(state), DType::f32, row.node().site);
 }
 
+Tensor Decoding::hold(Pass& pass, std::string_view leaf, Tensor value) {
+  if (value) {
+    const DType kept = is_floating(value.dtype()) ? dtype_ : value.dtype();
+    pass.assign(memory(pass, leaf, {kept, value.shape()}), cast(value, kept, value.node().site));
+    return value;
+  }
+  const auto held = memories_.find(pass.path(leaf));
+  if (held == memories_.end()) fail(text("'", pass.path(leaf), "' was not given with the first place"));
+  const Tensor before = pass.read(held->second);
+  return is_floating(before.dtype()) ? cast(before, DType::f32, before.node().site) : before;
+}
+
 void Decoding::keep(std::span<const Array> rows, int64_t position) {
   for (size_t i = 0; i < kept_.size(); ++i) {
     Array memory = kept_[i]->array();

@@ -29,6 +29,10 @@ class Decoding {
   // places, features], which is returned as f32 and has finite numbers at this place and beyond.
   Tensor remember(Pass& pass, std::string_view leaf, Tensor row);
 
+  // What is the same for all places: given with the first, it is returned by every later tracing, which gives none (an
+  // empty tensor). Floating values are kept as keys are. Fails where nothing was given before.
+  Tensor hold(Pass& pass, std::string_view leaf, Tensor value);
+
   // The rows that the step has to return, in the order in which keep() takes them after it ran for that position.
   const Tensors& rows() const { return rows_; }
   void keep(std::span<const Array> rows, int64_t position);

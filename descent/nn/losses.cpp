@@ -6,6 +6,7 @@
 #include "descent/ops/compare.h"
 #include "descent/ops/cross_entropy.h"
 #include "descent/ops/ctc_loss.h"
+#include "descent/ops/div.h"
 #include "descent/ops/hinge.h"
 #include "descent/ops/huber.h"
 #include "descent/ops/kl_divergence.h"
@@ -17,6 +18,7 @@
 #include "descent/ops/soft_cross_entropy.h"
 #include "descent/ops/squared_error.h"
 #include "descent/ops/sum.h"
+#include "descent/ops/where.h"
 
 namespace descent::nn {
 
@@ -63,6 +65,19 @@ Tensor CrossEntropy::operator()(Tensor scores, Tensor targets, Site at) const {
     targets = add({mul({targets, at}, 1 - label_smoothing), at},
                   label_smoothing / static_cast<double>(targets.shape().back()));
   return mean(soft_cross_entropy(scores, targets, at), at);
+}
+
+Tensor SequenceCrossEntropy::operator()(Tensor scores, Tensor labels, Site at) const {
+  const bool fits = scores.rank() == 3 && labels.dtype() == DType::i32 && labels.rank() == 2 &&
+                    labels.shape()[0] == scores.shape()[0] && labels.shape()[1] >= scores.shape()[1];
+  if (!fits)
+    fail(at, text("sequence_cross_entropy takes scores [B, T, classes] and labels i32[B, at least T], got ",
+                  scores.type(), " and ", labels.type()));
+  const Tensor own = slice_axis(labels, 1, 0, scores.shape()[1], 1, at);
+  const Tensor counts = less({-1.0, at}, {own, at});
+  const Tensor each = descent::cross_entropy(scores, maximum({own, at}, {0.0, at}), label_smoothing, at);
+  const Tensor total = sum(where(counts, {each, at}, {0.0, at}), at), number = sum(cast(counts, each.dtype(), at), at);
+  return div({total, at}, {maximum({number, at}, {1.0, at}), at});
 }
 
 Tensor KlDivergence::operator()(Tensor scores, Tensor targets, Site at) const {
@@ -140,6 +155,10 @@ std::span<const Kind<Loss>> loss_kinds() {
        "-log of the probability of the label",
        {{"label_smoothing", 0.0, "how much of the target is spread over all classes"}},
        [](const Settings& s) { return Loss(CrossEntropy{s.number("label_smoothing")}); }},
+      {"sequence_cross_entropy",
+       "the same over the places of sequences that have a label, those below 0 being padding",
+       {{"label_smoothing", 0.0, "how much of the target is spread over all classes"}},
+       [](const Settings& s) { return Loss(SequenceCrossEntropy{s.number("label_smoothing")}); }},
       plain_kind<KlDivergence>("the divergence from target distributions"),
       plain_kind<MeanSquaredError>("the mean of squared errors"),
       plain_kind<MeanAbsoluteError>("the mean of absolute errors"),

@@ -25,6 +25,15 @@ struct CrossEntropy {
   Tensor operator()(Tensor scores, Tensor targets, Site at = Site::here()) const;
 };
 
+// The same at the places of sequences that end where their labels do: scores [B, T, classes] and labels i32 [B, most],
+// T at most `most`. Labels below 0 are padding and those beyond the T places are left out; the mean is over the others.
+struct SequenceCrossEntropy {
+  static constexpr std::string_view name = "sequence_cross_entropy", metric = "accuracy";
+  static constexpr Target target = Target::labels;
+  double label_smoothing = 0;
+  Tensor operator()(Tensor scores, Tensor labels, Site at = Site::here()) const;
+};
+
 // The divergence of softmax(scores) from target distributions of the scores' shape, sum(t log(t / p)) for each row
 // (Kullback and Leibler, "On information and sufficiency", 1951).
 struct KlDivergence {
@@ -103,6 +112,7 @@ struct Ctc {
 };
 
 inline constexpr CrossEntropy cross_entropy{};
+inline constexpr SequenceCrossEntropy sequence_cross_entropy{};
 inline constexpr KlDivergence kl_divergence{};
 inline constexpr MeanSquaredError mean_squared_error{};
 inline constexpr MeanAbsoluteError mean_absolute_error{};

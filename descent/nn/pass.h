@@ -42,6 +42,12 @@ class Pass {
   Tensor lengths() const { return lengths_; }
   void set_lengths(Tensor lengths) { lengths_ = lengths; }
 
+  // Another sequence that layers look at (nn/cross_attention.h), as an encoder made it, f32 [B, S, features], and how
+  // many of its places count, i32 [B]; no tensors: there is none.
+  Tensor source() const { return source_; }
+  Tensor source_lengths() const { return source_lengths_; }
+  void set_source(Tensor source, Tensor lengths) { source_ = source, source_lengths_ = lengths; }
+
   // Random numbers: the run's key and counter as u32[2] tensors, and a fresh stream number for each use, so that two
   // dropouts never draw the same. Counted in the order of tracing, which is the same for every tracing of one net.
   Tensor random_key();
@@ -91,7 +97,7 @@ class Pass {
   RandomStates* random_;
   uint32_t streams_ = 0;
   Decoding* decoding_ = nullptr;
-  Tensor lengths_;
+  Tensor lengths_, source_, source_lengths_;
   std::vector<Touched> touched_;
   std::vector<ParameterPtr> parameters_;
   std::vector<TracedLayer> layers_;

@@ -9,6 +9,7 @@
 #include "descent/ops/mul.h"
 #include "descent/ops/permute.h"
 #include "descent/ops/sigmoid.h"
+#include "descent/ops/slice.h"
 #include "descent/ops/split.h"
 #include "descent/ops/sub.h"
 #include "descent/ops/tanh.h"
@@ -23,8 +24,10 @@ Recurrent::Recurrent(std::string_view name, int64_t gates, int64_t hidden, Recur
 std::string Recurrent::describe() const { return text(name_, " ", hidden_, options_.reverse ? ", reverse" : ""); }
 
 std::vector<std::pair<std::string, ModulePtr>> Recurrent::children() const {
-  return inputs_ ? std::vector<std::pair<std::string, ModulePtr>>{{"inputs", inputs_}}
-                 : std::vector<std::pair<std::string, ModulePtr>>{};
+  std::vector<std::pair<std::string, ModulePtr>> out;
+  if (inputs_) out.emplace_back("inputs", inputs_);
+  if (begin_) out.emplace_back("begin", begin_);
+  return out;
 }
 
 void Recurrent::check(const Pass& pass, const Type& x) const {
@@ -41,15 +44,31 @@ Tensor Recurrent::recurrent_product(Pass& pass, Tensor state) const {
   return matmul(state, pass.parameter(parameters_.front()), at_);
 }
 
+// The states before the first place.
+Tensors Recurrent::begin(Pass& pass, int64_t sequences) {
+  const auto count = static_cast<int64_t>(states_kept());
+  if (!options_.from_source) {
+    const Tensor zero = constant(pass.graph(), 0, DType::f32, at_);
+    return Tensors(states_kept(), broadcast(zero, Shape{sequences, hidden_}, at_));
+  }
+  const Tensor source = pass.source();
+  if (!source) fail(at_, text(layer_label(pass, *this), "there is no other sequence to begin from"));
+  if (!begin_) begin_ = std::make_shared<Linear>(count * hidden_, LinearOptions{}, at_);
+  const Tensor first = reshape(slice_axis(source, 1, 0, 1, 1, at_), {sequences, source.shape()[2]}, at_);
+  return split(tanh(trace_layer(pass, "begin", *begin_, first), at_), 1, count, at_);
+}
+
 // A new place: the states are those of the last one.
 Tensor Recurrent::go_on(Pass& pass, Tensor from_input) {
   const int64_t sequences = from_input.shape()[0];
+  const bool begins = options_.from_source && pass.source();
   std::vector<StatePtr> kept;
   Tensors states;
   for (size_t i = 0; i < states_kept(); ++i) {
     kept.push_back(pass.decoding()->memory(pass, text("state", i), {DType::f32, {sequences, hidden_}}));
-    states.push_back(pass.read(kept.back()));
+    if (!begins) states.push_back(pass.read(kept.back()));
   }
+  if (begins) states = begin(pass, sequences);
   const Tensors after = step(pass, reshape(from_input, {sequences, gates_ * hidden_}, at_), states);
   for (size_t i = 0; i < kept.size(); ++i) pass.assign(kept[i], after[i]);
   return reshape(after.front(), {sequences, 1, hidden_}, at_);
@@ -64,14 +83,13 @@ Tensor Recurrent::forward(Pass& pass, Tensor x) {
   const Tensor from_input = trace_layer(pass, "inputs", *inputs_, rows);
   if (parameters_.empty()) make(pass);
   if (pass.decoding()) return go_on(pass, from_input);
-  const Tensor zeros = broadcast(constant_like(x, 0, at_), Shape{sequences, hidden_}, at_);
   const Cell cell = [&](Tensor place, const Tensors& states) -> CellResult {
     Tensors after = step(pass, place, states);
     return {after.front(), after};
   };
   // Forward, what is behind an end comes too late to matter.
   const Tensor lengths = options_.reverse ? pass.lengths() : Tensor();
-  const Tensors states = scan_places(cell, split(from_input, 0, places, at_), Tensors(states_kept(), zeros),
+  const Tensors states = scan_places(cell, split(from_input, 0, places, at_), begin(pass, sequences),
                                      {.reverse = options_.reverse, .lengths = lengths}, at_)
                              .outputs;
   return permute(reshape(concat(states, 0, at_), {places, sequences, hidden_}, at_), {1, 0, 2}, at_);
@@ -107,8 +125,9 @@ Sequential recurrent_stack(int64_t hidden, const StackOptions& options, Site at)
   std::vector<Layer> layers;
   for (int64_t i = 1; i <= options.layers; ++i) {
     if (i > 1 && options.dropout > 0) layers.emplace_back(text("dropout", i - 1), Dropout(options.dropout, at));
-    layers.emplace_back(text("layer", i),
-                        options.bidirectional ? Layer(bidirectional<T>(hidden, at)) : Layer(T(hidden, {}, at)));
+    layers.emplace_back(text("layer", i), options.bidirectional
+                                              ? Layer(bidirectional<T>(hidden, at))
+                                              : Layer(T(hidden, {.from_source = options.from_source}, at)));
   }
   return Sequential(std::move(layers), at);
 }

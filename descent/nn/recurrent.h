@@ -13,6 +13,9 @@ namespace descent::nn {
 
 struct RecurrentOptions {
   bool reverse = false;  // from each sequence's end to its beginning: a state has seen its place and those behind it
+  // Begins with tanh(W s + b), "begin", of the first place s of Pass::source(), which what goes backwards has made of
+  // the whole sequence (Bahdanau, Cho and Bengio 2015), instead of with zeros.
+  bool from_source = false;
 };
 
 class Recurrent : public Module {
@@ -43,9 +46,10 @@ class Recurrent : public Module {
 
  private:
   void check(const Pass& pass, const Type& x) const;
+  Tensors begin(Pass& pass, int64_t sequences);
   Tensor go_on(Pass& pass, Tensor from_input);
 
-  ModulePtr inputs_;
+  ModulePtr inputs_, begin_;
 };
 
 // Cho et al., "Learning phrase representations using RNN encoder-decoder", 2014, with the reset gate behind the
@@ -87,7 +91,8 @@ Branches bidirectional(int64_t hidden, Site at = Site::here()) {
 struct StackOptions {
   int64_t layers = 1;
   bool bidirectional = false;
-  double dropout = 0;  // between two layers
+  double dropout = 0;        // between two layers
+  bool from_source = false;  // see RecurrentOptions
 };
 
 // Layers one on the other, each reading the states of the one below, called layer1, layer2 and so on.

@@ -31,6 +31,18 @@ Kind<ModulePtr> block_kind() {
           }};
 }
 
+Kind<ModulePtr> encoder_kind() {
+  std::vector<SettingRule> rules = transformer_rules();
+  rules.front().needed = true;  // the width
+  rules.insert(rules.end(), {{"layers", int64_t{1}, "how many blocks there are"}, rotary});
+  return {"transformer_encoder", "transformer blocks, each place seeing its whole sequence, and a norm",
+          std::move(rules), [](const Settings& s) {
+            TransformerOptions options = transformer_options(s);
+            options.rotary = s.flag("rotary");
+            return shared(TransformerEncoder(s.integer("layers"), options, s.at()));
+          }};
+}
+
 // One layer by itself has no stack around it, whose name its parameters would carry.
 template <class T>
 Kind<ModulePtr> recurrent_kind(std::string_view name, std::string_view about) {
@@ -74,6 +86,7 @@ std::vector<Kind<ModulePtr>> sequence_layer_kinds() {
                  SelfAttention(s.integer("heads"), {.causal = s.flag("causal"), .rotary = s.flag("rotary")}, s.at()));
            }},
           block_kind(),
+          encoder_kind(),
           recurrent_kind<GRU>("gru", "gated recurrent units"),
           recurrent_kind<LSTM>("lstm", "long short-term memory")};
 }

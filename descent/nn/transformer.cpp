@@ -5,7 +5,9 @@
 
 #include "descent/nn/activations.h"
 #include "descent/nn/attention.h"
+#include "descent/nn/cross_attention.h"
 #include "descent/nn/embedding.h"
+#include "descent/nn/encoder_decoder.h"
 #include "descent/nn/layers.h"
 #include "descent/nn/linear.h"
 
@@ -28,11 +30,6 @@ Residual part(const TransformerOptions& options, std::vector<Layer> layers, Site
   return Residual(std::move(layers), {}, at);
 }
 
-Layer positions_layer(const DecoderOptions& options, Site at) {
-  if (options.positions == "sinusoidal") return SinusoidalPositions(1e4, at);
-  return LearntPositions(options.context, at);
-}
-
 void check(const TransformerOptions& options, Site at) {
   const auto positive = [&](int64_t value, std::string_view what) {
     if (value < 1) throw UsageError(at, text("a transformer's ", what, " must be at least 1, got ", value));
@@ -50,34 +47,67 @@ void check(const TransformerOptions& options, Site at) {
 
 Sequential transformer_block(const TransformerOptions& options, Site at) {
   check(options, at);
-  const double smaller = 1 / std::sqrt(2 * static_cast<double>(options.depth));
+  const double smaller = 1 / std::sqrt((options.cross ? 3 : 2) * static_cast<double>(options.depth));
   const LinearOptions enters = linear_options(options), adds = linear_options(options, smaller);
   const int64_t hidden = options.hidden > 0 ? options.hidden : 4 * options.width;
   const SelfAttention attention(
       options.heads, {.causal = options.causal, .rotary = options.rotary, .input = enters, .output = adds}, at);
-  return Sequential{
-      {"attention", part(options, {{"heads", attention}}, at)},
-      {"feed_forward",
-       part(options,
-            {{"hidden", Linear(hidden, enters, at)}, {"gelu", GELU{}}, {"output", Linear(options.width, adds, at)}},
-            at)}};
+  std::vector<Layer> parts{{"attention", part(options, {{"heads", attention}}, at)}};
+  if (options.cross) {
+    const CrossAttention cross(options.heads, {.queries = enters, .source = enters, .output = adds}, at);
+    parts.emplace_back("cross_attention", part(options, {{"heads", cross}}, at));
+  }
+  parts.emplace_back(
+      "feed_forward",
+      part(options,
+           {{"hidden", Linear(hidden, enters, at)}, {"gelu", GELU{}}, {"output", Linear(options.width, adds, at)}},
+           at));
+  return Sequential(std::move(parts), at);
+}
+
+namespace {
+
+std::vector<Layer> blocks_and_norm(int64_t layers, TransformerOptions block, Site at) {
+  if (layers < 1) throw UsageError(at, text("a transformer needs at least one layer, got ", layers));
+  block.depth = layers;
+  std::vector<Layer> out;
+  for (int64_t i = 1; i <= layers; ++i) out.emplace_back(text("block", i), transformer_block(block, at));
+  out.emplace_back("norm", norm(block));
+  return out;
+}
+
+TransformerOptions as(TransformerOptions block, bool decoder) {
+  block.causal = block.cross = decoder;
+  return block;
+}
+
+}  // namespace
+
+TransformerEncoder::TransformerEncoder(int64_t layers, TransformerOptions block, Site at)
+    : Sequential(blocks_and_norm(layers, as(block, false), at), at) {}
+TransformerDecoder::TransformerDecoder(int64_t layers, TransformerOptions block, Site at)
+    : Sequential(blocks_and_norm(layers, as(block, true), at), at) {}
+
+std::optional<Layer> positions_layer(const std::string& positions, int64_t context, Site at) {
+  static const std::vector<std::string> known{"learnt", "sinusoidal", "rotary", "none"};
+  if (positions == "learnt") return LearntPositions(context, at);
+  if (positions == "sinusoidal") return SinusoidalPositions(1e4, at);
+  if (std::ranges::find(known, positions) == known.end()) fail_unknown_kind(at, "positions", positions, known);
+  return std::nullopt;
 }
 
 Sequential decoder(const DecoderOptions& options, Site at) {
-  static const std::vector<std::string> known{"learnt", "sinusoidal", "rotary", "none"};
-  if (std::ranges::find(known, options.positions) == known.end())
-    fail_unknown_kind(at, "positions", options.positions, known);
+  std::optional<Layer> positions = positions_layer(options.positions, options.context, at);
   if (options.layers < 1) throw UsageError(at, text("a decoder needs at least one layer, got ", options.layers));
   TransformerOptions block = options.block;
   block.causal = true;
+  block.cross = false;
   block.rotary = options.positions == "rotary";
-  block.depth = options.layers;
   const auto tokens = std::make_shared<Embedding>(options.outputs, block.width, at);
   std::vector<Layer> layers{{"tokens", Layer(ModulePtr(tokens))}};
-  if (!block.rotary && options.positions != "none") layers.emplace_back("positions", positions_layer(options, at));
+  if (positions) layers.emplace_back("positions", std::move(*positions));
   if (block.dropout > 0) layers.emplace_back("dropout", Dropout(block.dropout, at));
-  for (int64_t i = 0; i < options.layers; ++i) layers.emplace_back(text("block", i + 1), transformer_block(block, at));
-  layers.emplace_back("norm", norm(block));
+  std::ranges::move(blocks_and_norm(options.layers, block, at), std::back_inserter(layers));
   LinearOptions untied{.bias = false, .init = init::normal(0, deviation)};
   layers.emplace_back(
       "scores", options.tied ? Layer(TiedScores(tokens, at)) : Layer(Linear(options.outputs, std::move(untied), at)));
@@ -111,7 +141,8 @@ std::vector<Kind<Sequential>> sequence_net_kinds() {
                                  {"positions", usual.positions, "learnt, sinusoidal, rotary or none"},
                                  {"tied", usual.tied, "whether tokens are scored by their own vectors"}};
   for (SettingRule& rule : transformer_rules()) rules.push_back(std::move(rule));
-  return {{"decoder", "a transformer that tells which token comes next", std::move(rules), [](const Settings& s) {
+  return {{"decoder", "a transformer that tells which token comes next", std::move(rules),
+           [](const Settings& s) {
              return decoder({.outputs = s.integer("outputs"),
                              .layers = s.integer("layers"),
                              .context = s.integer("context"),
@@ -119,7 +150,8 @@ std::vector<Kind<Sequential>> sequence_net_kinds() {
                              .tied = s.flag("tied"),
                              .block = transformer_options(s)},
                             s.at());
-           }}};
+           }},
+          encoder_decoder_kind()};
 }
 
 }  // namespace descent::nn

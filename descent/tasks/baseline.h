@@ -11,7 +11,8 @@
 namespace descent::tasks {
 
 // An n-gram (data/ngram.h) of the tokens that a net was trained on, judged on the tokens that the net is judged on:
-// each of them once, from those before it, which are not cut off where a window begins.
+// each of them once, from those before it, which are not cut off where a window begins. Of a net that replies that are
+// the answers' tokens alone.
 struct NGramBaseline {
   int order = 5;
   int64_t ngrams = 0;
@@ -23,7 +24,7 @@ struct NGramBaseline {
   std::string to_text(const train::Figures& net) const;
 };
 
-// Takes about a second for a million training tokens. Nothing unless both are windows of a text.
+// Takes about a second for a million training tokens. Nothing unless both are windows of a text, or both answers.
 std::optional<NGramBaseline> ngram_baseline(const data::Dataset& training, const data::Dataset& judged);
 
 }  // namespace descent::tasks

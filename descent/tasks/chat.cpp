@@ -83,7 +83,7 @@ Reply Chat::answer(const std::string& turn, const std::function<bool(const std::
   }
   turns_.erase(turns_.begin(), turns_.begin() + reply.turns_forgotten);
   first_ += static_cast<size_t>(reply.turns_forgotten);
-  next_.clear();
+  begin(prompt);
   const std::vector<int32_t> tokens = options_.beam > 0 ? search(prompt) : draw(prompt, say);
   reply.tokens = std::ssize(tokens);
   reply.text = trimmed(data::valid_utf8(tokenizer_->decode(tokens), replacement));
@@ -92,10 +92,21 @@ Reply Chat::answer(const std::string& turn, const std::function<bool(const std::
   return reply;
 }
 
-// The last turns, each behind its mark, and the mark of the reply. A quarter of the window at least is the reply's.
+// What the reply goes on from: its mark, behind the turns that it answers unless the net has heard these.
+void Chat::begin(std::vector<int32_t>& prompt) {
+  next_.clear();
+  if (next_.replies()) {
+    next_.hear(prompt);
+    prompt.clear();
+  }
+  prompt.push_back(marks_.of_turn(first_ + turns_.size()));
+}
+
+// The last turns, each behind its mark. In a window that the reply shares, a quarter at least is the reply's.
 std::vector<int32_t> Chat::history(Reply& reply) const {
-  const int64_t room = next_.window() - std::min(options_.length, next_.window() / 4) - 1;
-  std::vector<int32_t> prompt{marks_.of_turn(first_ + turns_.size())};
+  const int64_t own = next_.replies() ? 0 : std::min(options_.length, next_.window() / 4) + 2;
+  const int64_t room = next_.window() - own;
+  std::vector<int32_t> prompt;
   for (size_t i = turns_.size(); i-- > 0;) {
     std::vector<int32_t> tokens = tokenizer_->encode(turns_[i], "what was said");
     const bool last = i + 1 == turns_.size();

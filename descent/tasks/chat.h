@@ -26,8 +26,9 @@ struct Reply {
   int64_t tokens_cut = 0;       // of the beginning of the turn that was said, which alone is too long
 };
 
-// The net sees the last turns, whole ones, as many as leave room for a reply in its window: the oldest are forgotten.
-// Of a turn that is too long alone it sees the end.
+// The net sees the last turns, whole ones, as many as leave room for a reply in its window, or, if it reads them apart
+// from its reply (task 'reply'), as fit its window: the oldest are forgotten. Of a turn that is too long alone it sees
+// the end.
 class Chat {
  public:
   // Fails if the run was not trained on conversations.
@@ -43,6 +44,7 @@ class Chat {
 
  private:
   std::vector<int32_t> history(Reply& reply) const;
+  void begin(std::vector<int32_t>& prompt);
   std::vector<int32_t> draw(std::span<const int32_t> prompt, const std::function<bool(const std::string&)>& say);
   std::vector<int32_t> search(std::span<const int32_t> prompt);
   void forbid_marks(std::span<const float> scores);

@@ -34,6 +34,7 @@ std::string Preprocess::to_json() const {
   Json out{{"input", {{"dtype", to_text(input.dtype)}, {"shape", input.shape.to_vector()}}}, {"classes", classes}};
   if (tokenizer) out["tokens"] = Json::parse(tokenizer->to_json());
   if (conversations) out["conversations"] = true;
+  if (replies) out["replies"] = true;
   if (fit) out["fit"] = std::string(data::to_text(*fit));
   if (sound_rate > 0) out["sound"] = {{"rate", sound_rate}};
   if (normalizer) out["normalizer"] = Json::parse(normalizer->to_json());
@@ -54,6 +55,7 @@ Preprocess Preprocess::from_json(const std::string& stored) {
     out.input = {*dtype, Shape(sizes)};
     if (in.contains("tokens")) out.tokenizer = data::Tokenizer::from_json(in.at("tokens").dump());
     out.conversations = in.value("conversations", false);
+    out.replies = in.value("replies", false);
     if (in.contains("fit")) out.fit = data::fit_mode_from_text(in.at("fit").get<std::string>());
     if (in.contains("sound")) {
       out.sound_rate = in.at("sound").at("rate").get<int64_t>();
@@ -189,7 +191,8 @@ Examples load_catalogue(const Recipe& recipe, const std::string& name) {
     return load_sound_examples(recipe, (data::catalogue::get(name) / entry.files.at(0).name).string(), entry.names);
   if (entry.kind == data::catalogue::Kind::conversations) {
     std::vector<std::string> paths;
-    for (const data::catalogue::DataFile& file : entry.files) paths.push_back((data::catalogue::get(name) / file.name).string());
+    for (const data::catalogue::DataFile& file : entry.files)
+      paths.push_back((data::catalogue::get(name) / file.name).string());
     return load_conversation_examples(recipe, paths);
   }
   if (entry.kind == data::catalogue::Kind::speech)

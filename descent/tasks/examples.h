@@ -25,6 +25,7 @@ struct Preprocess {
   int64_t sound_rate = 0;                           // of sounds: samples a second; 0: they are none
   data::TokenizerPtr tokenizer = {};                // of texts; the classes are its tokens
   bool conversations = false;                       // of texts: and marks for turns (data/conversations.h)
+  bool replies = false;                             // examples are answers (data/replies.h), no windows
 
   // The type of a batch.
   Type batch(int64_t rows) const;

@@ -6,6 +6,7 @@
 #include "descent/nn/lengths.h"
 #include "descent/nn/nets.h"
 #include "descent/nn/summary.h"
+#include "descent/tasks/language.h"
 #include "descent/tasks/run.h"
 #include "descent/tasks/run_net.h"
 #include "descent/tasks/transcribe.h"
@@ -70,7 +71,9 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
   const int64_t wanted = task.outputs(training);
   const Shape& shape = summary.output.shape;
   const int rank = task.sequences ? 3 : 2;
-  const int64_t given = shape.rank() == rank ? shape.back() : -1;
+  const bool places = !task.sequences || transcribes(experiment.recipe) || shape.rank() < 2 ||
+                      shape[1] == training.targets.shape()[1];  // as many as there are answers
+  const int64_t given = shape.rank() == rank && places ? shape.back() : -1;
   if (given == wanted || (given == 1 && task.single_output(training, experiment.loss))) return;
   const std::string last =
       summary.layers.empty() ? "" : text(summary.layers.back().path, " (", summary.layers.back().describe, "): ");
@@ -82,8 +85,9 @@ void check_outputs(const Experiment& experiment, const nn::NetSummary& summary) 
     fail(at, text(shapes, ", so it must make [", summary.input.shape[0], ",frames,", wanted,
                   "]; did you mean { kind = \"linear\", features = ", wanted, " } as the last layer?"));
   if (given == -1 && task.sequences)
-    fail(at, text(shapes, " at each place, so it must make [", summary.input.shape[0], ",", summary.input.shape[1], ",",
-                  wanted, "]; did you mean net = { kind = \"decoder\", outputs = ", wanted, " }?"));
+    fail(at, text(shapes, " at each place, so it must make [", summary.input.shape[0], ",", training.targets.shape()[1],
+                  ",", wanted, "]; did you mean net = { kind = \"",
+                  replies(experiment.recipe) ? "encoder_decoder" : "decoder", "\", outputs = ", wanted, " }?"));
   if (given == -1)
     fail(at, text(shapes, ", so it must make [", shape.rank() > 0 ? shape[0] : 1, ",", wanted,
                   "]; did you mean { kind = \"flatten\" } as the first layer?"));

@@ -32,6 +32,8 @@ void search(const Run& run, const GenerateOptions& options, std::span<const int3
 
 void generate(const Run& run, const GenerateOptions& options, const std::function<void(const std::string&)>& say) {
   if (!is_language(run.preprocess)) throw UsageError(text(run.directory.string(), " was not trained on text"));
+  if (run.preprocess.replies)
+    throw UsageError(text(run.directory.string(), " answers what is said, it goes on with nothing: descent chat"));
   if (options.prompt.empty()) throw UsageError("the prompt is empty; a line break (the default) begins a text anew");
   const std::vector<int32_t> prompt = run.preprocess.tokenizer->encode(options.prompt, "the prompt");
   if (options.beam > 0) return search(run, options, prompt, say);

@@ -4,6 +4,7 @@
 
 #include "descent/base/text.h"
 #include "descent/data/conversations.h"
+#include "descent/data/replies.h"
 
 namespace descent::tasks {
 
@@ -16,7 +17,7 @@ std::string token_count_text(const data::Dataset& data) { return text(data.class
 bool never_single(const data::Dataset&, const nn::Loss&) { return false; }
 
 Answer no_answer(std::span<const float>, const nn::Loss&, const std::vector<std::string>&, const data::TableEncoder*) {
-  fail("a run on text answers with text: descent generate");
+  fail("a run on text answers with text: descent generate, descent chat");
 }
 
 // `least` tokens are those that no text can do without.
@@ -32,6 +33,19 @@ data::TextOptions text_options(const Recipe& recipe, int64_t least) {
 }
 
 constexpr int64_t byte_tokens = 256;
+
+// Rows of replies are the answers that there are.
+void check_replies(const Recipe& recipe) {
+  if (recipe.data.integer("windows") > 0)
+    throw UsageError(recipe.data.at("windows"),
+                     "[data]: 'windows' is for the task 'language'; answers are as many as there are, and "
+                     "[train] epoch_size makes epochs shorter");
+  if (recipe.data.integer("context") < 4)
+    throw UsageError(recipe.data.at("context"), "[data]: 'context' must be at least 4 for the task 'reply'");
+  if (recipe.loss.word("kind") != nn::SequenceCrossEntropy::name)
+    throw UsageError(recipe.loss.at("kind"), text("answers end where they end: the task 'reply' needs the loss '",
+                                                  nn::SequenceCrossEntropy::name, "'"));
+}
 
 }  // namespace
 
@@ -49,7 +63,20 @@ TaskKind language_task() {
           .monitor = "loss"};
 }
 
+TaskKind reply_task() {
+  TaskKind out = language_task();
+  out.name = "reply";
+  out.about = "what is said in answer to what was said";
+  out.default_loss = nn::SequenceCrossEntropy::name;
+  return out;
+}
+
+bool replies(const Recipe& recipe) { return recipe.task == "reply"; }
+
 Examples load_text_examples(const Recipe& recipe, const std::string& path) {
+  if (replies(recipe))
+    throw UsageError(recipe.data.at(), text("the task 'reply' wants conversations, and ", path,
+                                            " is read as a text; did you mean [data] dialogue = \"...\"?"));
   const data::TextOptions options = text_options(recipe, byte_tokens);
   const data::TokenText content = data::tokenize(data::read_text(path), options, path);
   return {data::window_splits(content, options, path), {.tokenizer = content.tokenizer}};
@@ -57,6 +84,7 @@ Examples load_text_examples(const Recipe& recipe, const std::string& path) {
 
 Examples load_conversation_examples(const Recipe& recipe, const std::vector<std::string>& paths) {
   const data::TextOptions options = text_options(recipe, byte_tokens + data::Marks::count);
+  if (replies(recipe)) check_replies(recipe);
   std::vector<data::Conversation> all;
   for (const std::string& path : paths) {
     std::vector<data::Conversation> own = data::read_conversations(path);
@@ -64,7 +92,9 @@ Examples load_conversation_examples(const Recipe& recipe, const std::vector<std:
   }
   const std::string source = paths.size() == 1 ? paths[0] : "the conversations";
   const data::TokenText content = data::tokenize(std::move(all), options, recipe.seed(), source);
-  return {data::window_splits(content, options, source), {.tokenizer = content.tokenizer, .conversations = true}};
+  data::Splits splits =
+      replies(recipe) ? data::reply_splits(content, options, source) : data::window_splits(content, options, source);
+  return {std::move(splits), {.tokenizer = content.tokenizer, .conversations = true, .replies = replies(recipe)}};
 }
 
 std::vector<std::string> conversation_paths(const Recipe& recipe, const std::string& value) {
@@ -91,6 +121,8 @@ data::Dataset load_text_like(const Preprocess& preprocess, const std::string& pa
   const std::vector<int32_t> tokens = preprocess.conversations
                                           ? data::tokens_of(data::read_conversations(path), tokenizer, path)
                                           : tokenizer.encode(data::read_text(path), path);
+  if (preprocess.replies)
+    return data::replies_of(tokens, data::Marks(tokenizer), preprocess.classes, preprocess.input.shape[0] / 2, path);
   return data::side_by_side(tokens, preprocess.classes, preprocess.input.shape[0], path + ": it");
 }
 

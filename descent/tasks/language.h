@@ -4,6 +4,9 @@
 // A net for language takes tokens i32 [B, context] and makes scores [B, context, tokens], those of a place from the
 // tokens up to it. Its loss is the mean over all places: of conversations, too, since each turn is the answer to those
 // before it.
+//
+// A net that replies (nn/encoder_decoder.h) takes what was said before beside the answer, i32 [B, 2 context]
+// (data/replies.h), and makes scores [B, context, tokens] of the answer's places alone.
 #pragma once
 
 #include <string>
@@ -14,6 +17,8 @@
 namespace descent::tasks {
 
 TaskKind language_task();
+TaskKind reply_task();
+bool replies(const Recipe& recipe);
 
 // The text of [data] text = "..." or of a catalogue's entry, divided by position.
 Examples load_text_examples(const Recipe& recipe, const std::string& path);

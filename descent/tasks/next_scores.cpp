@@ -13,7 +13,10 @@ namespace descent::tasks {
 class NextScores::Implementation {
  public:
   Implementation(const Run& run, int64_t count, bool remembering)
-      : net_(run.net), window_(run.preprocess.input.shape[0]), tokens_(std::ssize(run.preprocess.classes)) {
+      : net_(run.net),
+        replies_(run.preprocess.replies),
+        window_(run.preprocess.input.shape[0] / (replies_ ? 2 : 1)),
+        tokens_(std::ssize(run.preprocess.classes)) {
     sequences_.resize(static_cast<size_t>(count));
     const nn::Precision precision = run.evaluate_options().precision;
     if (remembering && net_->goes_place_by_place()) {
@@ -21,8 +24,9 @@ class NextScores::Implementation {
       place_ = Array(DType::i32, {count, 1});
       position_ = Array(DType::i32, {1});
     } else {
-      place_ = Array(DType::i32, {count, window_});
+      place_ = Array(DType::i32, {count, run.preprocess.input.shape[0]});
     }
+    if (replies_) first_ = Array(DType::i32, {count, window_ + 1});
     forward_.emplace([this](nn::Pass& pass, std::span<const Tensor> in) { return trace(pass, in); },
                      nn::FunctionOptions{.training = false, .precision = precision});
   }
@@ -32,11 +36,20 @@ class NextScores::Implementation {
   int64_t sequences() const { return std::ssize(sequences_); }
   int64_t seen() const { return std::ssize(sequences_[0]); }
   bool remembers() const { return decoding_.has_value(); }
+  bool replies() const { return replies_; }
+
+  void hear(std::span<const int32_t> prompt) {
+    if (!replies_) fail("this net answers nothing; it goes on with a text");
+    if (prompt.empty()) fail("a net cannot answer no tokens");
+    prompt_.assign(prompt.end() - std::min(std::ssize(prompt), window_), prompt.end());
+    clear();
+  }
 
   std::span<const float> feed(std::span<const int32_t> tokens) {
     if (tokens.empty()) fail("a net cannot go on with no tokens");
+    if (replies_ && prompt_.empty()) fail("nothing was said yet that the net could answer");
     // Of what is longer than the window, what would be cut off need not be seen.
-    if (std::ssize(tokens) > window_) {
+    if (std::ssize(tokens) > window_ && !replies_) {
       clear();
       tokens = tokens.last(static_cast<size_t>(kept()));
     }
@@ -80,6 +93,7 @@ class NextScores::Implementation {
   int64_t kept() const { return std::max<int64_t>(1, window_ / 2); }
 
   void append(std::span<const int32_t> tokens, bool wanted) {
+    if (seen() == window_ && replies_) fail(text("an answer of this net cannot be longer than ", window_, " tokens"));
     if (seen() == window_) make_room();
     for (size_t i = 0; i < sequences_.size(); ++i) sequences_[i].push_back(tokens[i]);
     if (decoding_)
@@ -97,19 +111,33 @@ class NextScores::Implementation {
 
   // One place of each sequence, those before it being remembered.
   void look_at(int64_t place) {
-    for (size_t i = 0; i < sequences_.size(); ++i) place_.as<int32_t>()[i] = sequences_[i][static_cast<size_t>(place)];
+    // What is answered comes with the first place.
+    const bool first = replies_ && place == 0;
+    const Array& in = first ? first_ : place_;
+    const int64_t each = in.shape()[1];
+    for (int64_t i = 0; i < sequences(); ++i) {
+      const std::span<int32_t> row = in.rows(i, i + 1).as<int32_t>();
+      if (first) put_prompt(row.first(static_cast<size_t>(window_)));
+      row[static_cast<size_t>(each - 1)] = sequences_[static_cast<size_t>(i)][static_cast<size_t>(place)];
+    }
     position_.as<int32_t>()[0] = static_cast<int32_t>(place);
-    const std::span<const Array> results = (*forward_)({place_, position_});
+    const std::span<const Array> results = (*forward_)({in, position_});
     decoding_->keep(results.subspan(1), place);
     scores_ = results[0].as<float>();
   }
 
+  void put_prompt(std::span<int32_t> out) const {
+    std::ranges::fill(std::ranges::copy(prompt_, out.begin()).out, out.end(), -1);
+  }
+
   // What stands behind the last token makes no difference to it, so one program does for any number of tokens.
   void look_at_all() {
-    const std::span<int32_t> window = place_.as<int32_t>();
-    for (size_t i = 0; i < sequences_.size(); ++i) {
-      const auto row = window.subspan(i * static_cast<size_t>(window_), static_cast<size_t>(window_));
-      std::ranges::fill(std::ranges::copy(sequences_[i], row.begin()).out, row.end(), 0);
+    for (int64_t i = 0; i < sequences(); ++i) {
+      std::span<int32_t> row = place_.rows(i, i + 1).as<int32_t>();
+      if (replies_) put_prompt(row.first(static_cast<size_t>(window_)));
+      row = row.last(static_cast<size_t>(window_));
+      std::ranges::fill(std::ranges::copy(sequences_[static_cast<size_t>(i)], row.begin()).out, row.end(),
+                        replies_ ? -1 : 0);
     }
     const std::span<const float> all = (*forward_)({place_})[0].as<float>();
     last_.resize(sequences_.size() * static_cast<size_t>(tokens_));
@@ -121,11 +149,13 @@ class NextScores::Implementation {
   }
 
   std::shared_ptr<nn::Module> net_;
+  bool replies_;
   int64_t window_, tokens_;
+  std::vector<int32_t> prompt_;
   std::vector<std::vector<int32_t>> sequences_;
   std::optional<nn::Decoding> decoding_;
   std::optional<nn::Function> forward_;
-  Array place_, position_;
+  Array place_, position_, first_;
   std::vector<float> last_;
   std::span<const float> scores_;
 };
@@ -141,6 +171,8 @@ int64_t NextScores::sequences() const { return implementation_->sequences(); }
 int64_t NextScores::window() const { return implementation_->window(); }
 int64_t NextScores::tokens() const { return implementation_->tokens(); }
 bool NextScores::remembers() const { return implementation_->remembers(); }
+bool NextScores::replies() const { return implementation_->replies(); }
+void NextScores::hear(std::span<const int32_t> prompt) { implementation_->hear(prompt); }
 int64_t NextScores::seen() const { return implementation_->seen(); }
 std::span<const float> NextScores::feed(std::span<const int32_t> tokens) { return implementation_->feed(tokens); }
 std::span<const float> NextScores::step(std::span<const int32_t> tokens) { return implementation_->step(tokens); }

@@ -14,6 +14,8 @@ namespace descent::tasks {
 // at most: what is longer is cut to the newer half of a window, so that a token costs the same however long the text is
 // (and each token costs at most two).
 //
+// Of a run of the task 'reply' the texts are answers to what hear() was given, and cannot be longer than window().
+//
 // Nets whose layers go place by place (nn/decoding.h) take one token at a time and remember; others look at the whole
 // window for each.
 class NextScores {
@@ -28,6 +30,12 @@ class NextScores {
   int64_t tokens() const;  // different ones
   bool remembers() const;  // goes place by place
   int64_t seen() const;    // tokens of a sequence that the net has before it, at most window()
+
+  bool replies() const;  // answers something, see hear()
+
+  // What all sequences answer: what was said before, tokens with their marks, of which the last window() count. Begins
+  // the answers anew.
+  void hear(std::span<const int32_t> prompt);
 
   // All sequences go on with the same tokens, at least one. Returns scores [sequences * tokens()] of the next, which
   // stay until the next call.

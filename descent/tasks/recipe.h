@@ -1,6 +1,6 @@
 // Recipes: what to train, on what and how, as one TOML file.
 //
-//   task = "classify"                               # or "regress", "language"
+//   task = "classify"                               # or "regress", "language", "reply", "transcribe"
 //   layers = [ { kind = "flatten" }, { kind = "linear", features = 10 } ]
 //   [data]       name = "mnist"                     # or csv, npz, idx, cifar, images, sounds, go, text, dialogue, table: see
 //                                                   # recipe_sections()

@@ -9,7 +9,7 @@
 namespace descent::tasks {
 
 std::span<const TaskKind> task_kinds() {
-  static const TaskKind kinds[] = {classify_task(), regress_task(), language_task(), transcribe_task()};
+  static const TaskKind kinds[] = {classify_task(), regress_task(), language_task(), reply_task(), transcribe_task()};
   return kinds;
 }
 

@@ -26,8 +26,8 @@ bool are_sequences(const Shape& outputs, const Shape& targets) {
   return targets.rank() > 1 && outputs.rank() == targets.rank() + 1;
 }
 
-// Rows that are made when they are wanted are not small, a sequence is as many rows as it has places, and each place has
-// a score for every class.
+// Rows that are made when they are wanted are not small, a sequence is as many rows as it has places, and each place
+// has a score for every class.
 int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options, bool recordings) {
   constexpr int64_t most_made = 256, most_places = 16384, most_scores = int64_t{1} << 24, most_recordings = 32;
   if (!data.source) return options.batch_size;
@@ -37,19 +37,25 @@ int64_t batch_size_for(const data::Dataset& data, const EvaluateOptions& options
   return std::min({most_made, options.batch_size, std::max<int64_t>(1, places / targets)});
 }
 
-// How many places' largest score, the first of equal ones, is their label's. (A confusion matrix of thousands of tokens
-// would be large, and nobody reads it.)
-int64_t right_places(const Array& scores, const Array& labels) {
-  const std::span<const float> values = scores.as<float>();
-  const auto classes = static_cast<size_t>(scores.shape().back());
-  int64_t right = 0;
-  size_t place = 0;
-  for (const int32_t label : labels.as<int32_t>()) {
-    const std::span<const float> own = values.subspan(place++ * classes, classes);
-    right += std::ranges::max_element(own) - own.begin() == label;
+// Labels of places, those below 0 being none: how many there are, and how many of them have the largest score, the
+// first of equal ones. (A confusion matrix of thousands of tokens would be large, and nobody reads it.)
+struct Places {
+  int64_t count = 0, right = 0;
+
+  void add(const Array& scores, const Array& labels) {
+    const int64_t places = scores.shape()[scores.shape().rank() - 2], wanted = labels.shape().back();
+    const auto classes = static_cast<size_t>(scores.shape().back());
+    const std::span<const float> values = scores.as<float>();
+    const std::span<const int32_t> all = labels.as<int32_t>();
+    for (int64_t at = 0; at < labels.elements() / wanted * places; ++at) {
+      const int32_t label = all[static_cast<size_t>(at / places * wanted + at % places)];
+      if (label < 0) continue;
+      const std::span<const float> own = values.subspan(static_cast<size_t>(at) * classes, classes);
+      ++count;
+      right += std::ranges::max_element(own) - own.begin() == label;
+    }
   }
-  return right;
-}
+};
 
 // The class of the character that parts words.
 int32_t space_of(const data::Dataset& data) {
@@ -58,11 +64,12 @@ int32_t space_of(const data::Dataset& data) {
 }
 
 // The net's outputs say how many classes there are; a label beyond them is a mistake of the data.
-void check_classes(const Shape& outputs, const data::Dataset& data) {
+void check_classes(const Shape& outputs, const data::Dataset& data, bool padded = false) {
   const int64_t classes = class_count(outputs), named = static_cast<int64_t>(data.classes.size());
   if (named > 0 && named != classes)
     fail(text("evaluate: the net tells ", classes, " classes apart, the data have ", named));
   const int rank = data.targets.shape().rank();
+  if (padded) return check_padded_labels(outputs, data.targets, "evaluate");
   if (rank == 1 || are_sequences(outputs, data.targets.shape())) data::check_labels(data.targets, classes, "evaluate");
 }
 
@@ -92,20 +99,20 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
   const bool spelled = loss_.name() == nn::Ctc::name;
   TranscriptMetrics transcripts(space_of(data));
   double loss = 0;
-  int64_t right = 0;  // places of sequences
+  Places places;  // of sequences
   bool sequences = false;
+  const bool padded = loss_.name() == nn::SequenceCrossEntropy::name;
   for_batches(data.size(), batch_size_for(data, options_, spelled), [&](int64_t begin, int64_t end) {
     const Array targets = data.targets.rows(begin, end);
     const std::span<const Array> results = judge_({data.read_inputs(begin, end), targets});
-    loss += results[1].item() * static_cast<double>(end - begin);
+    sequences = labels && !spelled && are_sequences(results[0].shape(), targets.shape());
+    const int64_t before = places.count;
+    if (sequences) places.add(results[0], targets);
+    loss += results[1].item() * static_cast<double>(sequences ? places.count - before : end - begin);
     if (spelled) return transcripts.add(results[0], targets);
     if (!labels) return numbers.add(results[0], targets);
-    sequences = are_sequences(results[0].shape(), targets.shape());
-    if (sequences) {
-      if (begin == 0) check_classes(results[0].shape(), data);
-      right += right_places(results[0], targets);
-      return;
-    }
+    if (sequences && begin == 0) check_classes(results[0].shape(), data, padded);
+    if (sequences) return;
     const ChoiceArrays choice = choice_of(results[0], targets);
     if (!classes) {
       check_classes(choice.scores.shape(), data);
@@ -114,14 +121,15 @@ Evaluation Evaluator::operator()(const data::Dataset& data) {
     classes->add(choice.scores, choice.labels);
     values.add(results[0], targets);
   });
-  Evaluation out{{{"loss", loss / static_cast<double>(data.size())}}, std::nullopt};
+  Evaluation out{{{"loss", loss / static_cast<double>(sequences ? places.count : data.size())}}, std::nullopt};
   if (spelled) {
     std::ranges::copy(transcripts.figures(), std::back_inserter(out.figures));
     return out;
   }
   if (sequences) {
-    out.figures.emplace_back("accuracy", static_cast<double>(right) / static_cast<double>(data.targets.elements()));
-    if (loss_.name() == nn::CrossEntropy::name) out.figures.emplace_back("perplexity", std::exp(out.figures[0].second));
+    out.figures.emplace_back("accuracy", static_cast<double>(places.right) / static_cast<double>(places.count));
+    if (padded || loss_.name() == nn::CrossEntropy::name)
+      out.figures.emplace_back("perplexity", std::exp(out.figures[0].second));
     return out;
   }
   std::ranges::copy(labels ? classes->figures() : numbers.figures(), std::back_inserter(out.figures));

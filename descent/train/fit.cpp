@@ -165,6 +165,8 @@ void Fit::check_labels() const {
   const auto check = [&](const data::Dataset& part, const char* name) {
     if (!part.targets || part.targets.dtype() != DType::i32) return;
     if (step_.loss().name() == nn::Ctc::name) return check_transcripts(step_.outputs(), part.targets, name);
+    if (step_.loss().name() == nn::SequenceCrossEntropy::name)
+      return check_padded_labels(step_.outputs(), part.targets, name);
     train::check_labels(step_.outputs(), part.targets, name);
   };
   check(batches_.data(), "fit: the training part");

@@ -42,7 +42,8 @@ TrainingStep::TrainingStep(nn::Module& net, nn::Loss loss, optim::Optimizer opti
 }
 
 bool TrainingStep::counts_correct(const Type& target_row) const {
-  if (loss_.name() == nn::Ctc::name) return false;  // where the characters stand is not told
+  // Where the characters stand is not told; and of sequences that end, how many places there are.
+  if (loss_.name() == nn::Ctc::name || loss_.name() == nn::SequenceCrossEntropy::name) return false;
   if (target_row.dtype == DType::i32) return true;
   return loss_.name() == nn::CrossEntropy::name && target_row.shape.rank() == 1;
 }

@@ -46,6 +46,14 @@ void check_labels(const Shape& outputs, const Array& targets, const std::string&
   data::check_labels(first_columns<int32_t>(targets, 1, {targets.shape()[0]}), classes - 1, source);
 }
 
+void check_padded_labels(const Shape& outputs, const Array& targets, const std::string& source) {
+  const std::span<const int32_t> labels = targets.as<int32_t>();
+  const auto beyond = std::ranges::find_if(labels, [&](int32_t label) { return label >= outputs.back(); });
+  if (beyond != labels.end())
+    fail(text(source, ": label ", *beyond, " in row ", (beyond - labels.begin()) / targets.shape().back(),
+              " is out of range: there are ", outputs.back(), " classes (0 to ", outputs.back() - 1, ")"));
+}
+
 void ValueMetrics::add(const Array& outputs, const Array& targets) {
   if (!has_value(outputs.type(), targets.type())) return;
   const std::span<const float> values = outputs.as<float>();

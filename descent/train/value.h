@@ -26,6 +26,9 @@ ChoiceArrays choice_of(const Array& outputs, const Array& targets);
 // Fails naming `source` and the row if a label is no class of a net with such outputs. What came may be unknown, -1.
 void check_labels(const Shape& outputs, const Array& targets, const std::string& source);
 
+// Of sequences that end: labels below 0 are padding.
+void check_padded_labels(const Shape& outputs, const Array& targets, const std::string& source);
+
 // How often the value's sign says what came, where that is known, and its binary cross entropy.
 class ValueMetrics {
  public:

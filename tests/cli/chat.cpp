@@ -73,6 +73,9 @@ TEST_F(TalkRun, IsTrainedJudgedAndTalkedWith) {
   const Ended none = run({"chat", "run", "--say", " "});
   EXPECT_EQ(none.code, 2);
   EXPECT_EQ(none.complaint(), "nothing was said that could be answered");
+  const Ended broken = run({"chat", "run", "--say", "hi", "--say", "h\xff"});
+  EXPECT_EQ(broken.code, 2);
+  EXPECT_TRUE(has(broken.complaint(), "no text in UTF-8")) << broken.err;
   EXPECT_EQ(run({"chat", "run", "--json"}).code, 2);
   EXPECT_EQ(run({"chat", "run", "--say", "hi", "--top-p", "0"}).code, 2);
   EXPECT_TRUE(has(run({"generate", "run", "--prompt", "h\xff", "--length", "5", "--json"}).out, "\"text\""));
@@ -102,6 +105,24 @@ TEST_F(TalkRun, IsTrainedJudgedAndTalkedWith) {
   EXPECT_EQ(ended.err, "");
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+// A run that reads and then answers talks as one does that goes on.
+TEST_F(TalkRun, OfAnEncoderAndADecoder) {
+  const Ended trained = run({"train", "talk.toml", "--out", "run", "--set", "task=reply", "--set",
+                             "net.kind=encoder_decoder", "--set", "net.cell=gru", "--set", "data.windows=0", "--set",
+                             "data.context=24", "--set", "train.epochs=6", "--threads", "1"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(has(trained.out, "5-gram ")) << trained.out;
+  EXPECT_TRUE(has(trained.out, "perplexity ")) << trained.out;
+  EXPECT_GT(run({"evaluate", "run", "--json"}).json().at("baseline").at("perplexity"), 1);
+  EXPECT_EQ(run({"chat", "run", "--say", "hi", "--greedy"}).out, "hello you\n");
+  EXPECT_EQ(run({"chat", "run", "--say", "hi", "--beam", "3"}).out, "hello you\n");
+  EXPECT_EQ(talk("hi\nhow are you\n").out.substr(0, 16), "hello you\nfine, ");
+  EXPECT_TRUE(has(talk(std::string(5000, 'q') + "\n").err, "too long for the net's window"));
+  const Ended generated = run({"generate", "run"});
+  EXPECT_EQ(generated.code, 2);
+  EXPECT_TRUE(has(generated.complaint(), "descent chat")) << generated.err;
 }
 
 TEST_F(TalkRun, ThatIsNone) {

@@ -57,6 +57,16 @@ TEST_F(VerseRun, IsTrainedJudgedAndGoneOnWith) {
   EXPECT_EQ(text_of("1"), text_of("1"));
   EXPECT_NE(text_of("1"), text_of("2"));
 
+  // Of a prompt that is longer than the window the end counts.
+  std::string verse;
+  while (verse.size() < 200) verse += "the cat sat on the mat; ";
+  const Ended far = run({"generate", "run", "--prompt", verse + "the cat sat on t", "--length", "8", "--greedy"});
+  EXPECT_EQ(far.code, 0) << far.err;
+  EXPECT_EQ(far.out, verse + "the cat sat on the mat; \n");
+  const Ended broken = run({"generate", "run", "--prompt", "the\xff"});
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_EQ(broken.complaint(), "the prompt: byte 3 begins no character in UTF-8");
+
   const Ended unknown = run({"generate", "run", "--prompt", "the dog"});
   EXPECT_EQ(unknown.code, 1);
   EXPECT_EQ(unknown.complaint(), "the prompt: the character 'd' at byte 4 is not one of the 11 that are known");

@@ -152,6 +152,29 @@ TEST_F(Talking, SaysWhatItCannotAnswer) {
   EXPECT_THROW(Chat(other, {}), UsageError);
 }
 
+// A reply that is nothing but spaces is an empty one: it is said so, and the conversation goes on.
+TEST_F(Talking, MaySayNothing) {
+  const Recipe characters = recipe({"data.tokens=0", "net.outputs=27", "train.epochs=1", "data.windows=16"});
+  const Experiment experiment = prepare(characters);
+  for (const nn::ParameterPtr& parameter : nn::all_parameters(*experiment.net))
+    parameter->assign(Array(parameter->type()));  // all tokens have one score, and the first of them is a space
+  TalkRun silent{"run", characters, experiment.preprocess, experiment.net, experiment.loss, ""};
+  ASSERT_EQ(silent.preprocess.tokenizer->decode(0), " ");
+  for (const ChatOptions& options : {greedy(), ChatOptions{.beam = 2, .length = 5}}) {
+    Chat chat(silent, options);
+    std::string told;
+    const Reply reply = chat.answer("hi", [&](const std::string& piece) {
+      told += piece;
+      return true;
+    });
+    EXPECT_EQ(reply.text, "");
+    EXPECT_EQ(told, "");
+    EXPECT_GE(chat.answer("how are you").tokens, 0);
+    EXPECT_EQ(chat.turns().size(), 4u);
+    EXPECT_EQ(chat.turns()[1], "");
+  }
+}
+
 // A run has all that it needs: the data may be gone.
 TEST_F(Talking, NeedsTheRunAlone) {
   std::filesystem::rename(folder_ / "talks.tsv", folder_ / "gone.tsv");

@@ -16,8 +16,8 @@ using TextRun = tasks::Run;  // within a test, Run is GoogleTest's
 constexpr int64_t window = 12, vocabulary = 256;
 
 // A net as it is before any training, its weights made larger so that scores differ.
-TextRun run_of(const std::string& net, const std::string& precision = "f32") {
-  TextRun run = untrained_text_run(net, window, precision);
+TextRun run_of(const std::string& net, const std::string& precision = "f32", int64_t places = window) {
+  TextRun run = untrained_text_run(net, places, precision);
   for (const nn::ParameterPtr& parameter : nn::all_parameters(*run.net)) {
     if (parameter->type().shape.rank() < 2) continue;
     Array values = parameter->array().clone();
@@ -175,6 +175,77 @@ TEST(NextScores, OfOtherNetsLookAtWindows) {
   TextRun none = run_of(decoder("positions = \"rotary\""));
   none.preprocess.tokenizer = nullptr;
   EXPECT_THROW(NextScores{none}, UsageError);
+}
+
+// A net that answers, with marks behind the bytes.
+TextRun reply_run(const std::string& cell, const std::string& precision = "f32") {
+  TextRun run = run_of(
+      "net = { kind = \"encoder_decoder\", cell = \"" + cell + "\", outputs = 256, layers = 2, heads = 2, width = 32 }",
+      precision, 2 * window);
+  run.preprocess.conversations = run.preprocess.replies = true;
+  return run;
+}
+
+TEST(NextScores, ThatReplyAndRememberAreThoseThatLookAgain) {
+  for (const char* cell : {"transformer", "gru", "lstm"}) {
+    SCOPED_TRACE(cell);
+    const TextRun run = reply_run(cell);
+    NextScores remembering(run, 2), looking(run, 2, false);
+    EXPECT_TRUE(remembering.remembers() && remembering.replies());
+    EXPECT_EQ(remembering.window(), window);
+    EXPECT_THROW(remembering.feed(some_tokens(1)), Error);
+    std::vector<float> first;
+    for (const int64_t asked : {3, 1, 40}) {  // one after the other; of what is too long the end
+      const std::vector<int32_t> prompt = some_tokens(asked);
+      remembering.hear(prompt);
+      looking.hear(prompt);
+      for (int32_t i = 0; i < window; ++i) {
+        const std::vector<int32_t> tokens{7 * i, i == 0 ? 0 : 200 - i};  // two answers
+        const std::span<const float> a = remembering.step(tokens), b = looking.step(tokens);
+        ASSERT_LT(largest_difference(a, b), 1e-4) << asked << " at " << i;
+        if (i == 0 && asked == 3) first.assign(a.begin(), a.end());
+        if (i == 0 && asked == 1) {
+          EXPECT_GT(largest_difference(a, first), 1e-3) << "another question";
+        }
+      }
+      EXPECT_THROW(remembering.step({{1, 2}}), Error) << "longer than the window";
+    }
+  }
+}
+
+TEST(NextScores, ThatReplyInBf16AreNear) {
+  if (!default_backend().fast_bf16()) GTEST_SKIP() << "no bf16 products";
+  for (const char* cell : {"transformer", "gru"}) {
+    const TextRun exact = reply_run(cell), run = reply_run(cell, "bf16");
+    NextScores precise(exact), remembering(run), looking(run, 1, false);
+    for (NextScores* each : {&precise, &remembering, &looking}) each->hear(some_tokens(7));
+    double range = 0, worst = 0;
+    for (const int32_t token : some_tokens(window)) {
+      const std::span<const float> a = remembering.step(std::span(&token, 1)), b = looking.step(std::span(&token, 1)),
+                                   c = precise.step(std::span(&token, 1));
+      for (const float score : c) range = std::max(range, std::abs(double{score}));
+      worst = std::max({worst, largest_difference(a, c), largest_difference(b, c)});
+    }
+    EXPECT_LT(worst, 0.03 * range) << cell;
+  }
+}
+
+TEST(NextScores, ThatReplyServeABeamSearch) {
+  for (const char* cell : {"transformer", "gru"}) {
+    const TextRun run = reply_run(cell);
+    const std::vector<int32_t> prompt{10, 20, 30}, begin{40};
+    const BeamOptions options{.width = 4, .length = 6};
+    const auto ends = [](int32_t token) { return token < 40; };
+    NextScores remembering(run, 4), looking(run, 4, false);
+    remembering.hear(prompt);
+    looking.hear(prompt);
+    const std::vector<Beam> a = search_texts(remembering, begin, ends, options),
+                            b = search_texts(looking, begin, ends, options);
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_EQ(a[i].tokens, b[i].tokens);
+  }
+  TextRun none = run_of(decoder("positions = \"rotary\""));
+  EXPECT_THROW(NextScores(none).hear(some_tokens(2)), Error);
 }
 
 TEST(Generate, ByABeamDrawsNothing) {

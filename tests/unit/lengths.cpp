@@ -16,6 +16,7 @@
 #include "descent/nn/recurrent.h"
 #include "descent/nn/sequential.h"
 #include "descent/nn/sound_features.h"
+#include "descent/nn/transformer.h"
 #include "descent/ops/ops.h"
 #include "tests/unit/step_reference.h"
 
@@ -82,6 +83,7 @@ TEST(Lengths, PaddingChangesNoResult) {
                          3);
   expect_the_same_padded({GRU{5}, LSTM{4}});
   expect_the_same_padded({recurrent_stack<GRU>(3, {.layers = 2, .bidirectional = true}), Linear{4}});
+  expect_the_same_padded({Linear{8}, TransformerEncoder(2, {.width = 8, .heads = 2, .rotary = true}), Linear{3}});
   expect_the_same_padded({bidirectional<LSTM>(3), LSTM{4, {.reverse = true}}});
   expect_the_same_padded({Linear{8}, SelfAttention{2}, Conv1d{4, 3}});
   expect_the_same_padded({Branches{Conv1d{4, 3, {.stride = 2}}, Conv1d{3, 5, {.stride = 2}}}, RmsNorm{}}, 2);

@@ -48,6 +48,28 @@ TEST(CrossEntropyLoss, OfDistributions) {
               1e-6);
 }
 
+TEST(SequenceCrossEntropy, IsTheMeanOverPlacesWithALabel) {
+  const Array y = matrix({1, 2, 0, -1, 3, 3, 5, 0, 1, 1, 1, 9}, {2, 3, 2});
+  const auto labelled = [](std::vector<int32_t> values, Shape shape) {
+    return Array::from(std::span<const int32_t>(values), shape);
+  };
+  const auto cost = [](double own, double other) { return std::log(1 + std::exp(other - own)); };
+  const double expected = (cost(2, 1) + cost(0, -1) + cost(5, 0)) / 3;
+  const Array ends = labelled({1, 0, -1, 0, -1, -1}, {2, 3}), more = labelled({1, 0, -1, 1, 0, -1, -1, 1}, {2, 4});
+  EXPECT_NEAR(value(sequence_cross_entropy, y, ends), expected, 1e-6);
+  EXPECT_NEAR(value(sequence_cross_entropy, y, more), expected, 1e-6) << "labels beyond the places";
+  EXPECT_NEAR(value(SequenceCrossEntropy{.label_smoothing = 0.2}, y, ends),
+              0.9 * expected + 0.1 * (cost(1, 2) + cost(-1, 0) + cost(0, 5)) / 3, 1e-6);
+  EXPECT_EQ(value(sequence_cross_entropy, y, labelled({-1, -1, -1, -1, -1, -1}, {2, 3})), 0);
+  const std::vector<double> g = gradient(sequence_cross_entropy, y, ends);
+  EXPECT_NEAR(g[0], 1 / (1 + std::exp(1.0)) / 3, 1e-6);
+  for (const size_t padding : {4, 5, 8, 9, 10, 11}) EXPECT_EQ(g[padding], 0);
+  EXPECT_TRUE(contains(error_of([&] {
+                         value(sequence_cross_entropy, y, labelled({1, 0, 1, 0}, {2, 2}));
+                       }),
+                       "takes scores [B, T, classes] and labels i32[B, at least T], got f32[2,3,2] and i32[2,2]"));
+}
+
 TEST(CrossEntropyLoss, GradientIsTheMeanOfSoftmaxLessTarget) {
   const std::vector<double> g = gradient(cross_entropy, scores, labels({1, 0}));
   EXPECT_NEAR(g[0], std::exp(1 - row0) / 2, 1e-6);

@@ -198,6 +198,7 @@ TEST(SequenceLayers, AreMadeByName) {
                                      {{"kind", "sinusoidal_positions"}},
                                      {{"kind", "self_attention"}, {"heads", int64_t{3}}},
                                      {{"kind", "transformer_block"}, {"width", int64_t{6}}, {"heads", int64_t{2}}},
+                                     {{"kind", "transformer_encoder"}, {"width", int64_t{6}}, {"heads", int64_t{2}}},
                                      {{"kind", "rms_norm"}},
                                      {{"kind", "linear"}, {"features", int64_t{4}}}};
   EXPECT_EQ(shape_of(tables, {DType::i32, {2, 5}}), (Shape{2, 5, 4}));
