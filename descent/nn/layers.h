@@ -88,6 +88,7 @@ class Scale : public Module {
   Tensor forward(Pass& pass, Tensor x) override;
   std::string describe() const override;
   std::string formula() const override;
+  bool goes_place_by_place() const override { return true; }
   bool takes_lengths() const override { return true; }
 
  private:
