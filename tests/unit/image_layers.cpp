@@ -1,5 +1,6 @@
 // Layers for images: what they compute, by hand, and what they say of bad input.
 #include <cmath>
+#include <set>
 
 #include "descent/nn/activations.h"
 #include "descent/nn/conv.h"
