@@ -2,7 +2,8 @@
 // it, right before, and stays in that thread's second cache meanwhile.
 //
 // Threads share a product by rows or by columns, so each has a region of C. Where the packed panels of the region fit
-// (deep products are the exception), they are packed once and the region's rows go by, tile by tile. Else the
+// (deep products are the exception), they are packed once and the region's rows go by, tile by tile: a tile of A stays in
+// the first cache, from where it lies in memory if it can, while the panels stream past it. Else the
 // region is made block by block, each in parts along k: sums wait in a buffer between parts. Small deep products, the
 // gradients of weights over a batch, are made in two halves along k and added, whatever the number of threads: so each
 // thread reads those rows of the batch that it has worked on before, and packs them alone.
@@ -25,13 +26,8 @@ constexpr int64_t side = 32;  // of a tile and of a panel
 // own.
 constexpr int64_t panels_bytes = 1280 << 10, own_panels_bytes = 640 << 10;
 
-// Beside panels that stay, one tile after the other goes by: it stays in the first cache while the panels stream past
-// it, and C is written from row to row. Between tiles the work halts, so there must be so many panels beside it, or
-// more tiles at a time.
-constexpr int64_t products_in_hand = 8;
-
-// A block of C that is made in parts along k: the side of a square one, the greatest depth of a part, and the most
-// elements of both operands of a part.
+// The greatest depth of a part along k: a tile of A so deep fits in the first cache.
+// A block of C that is made in parts: the side of a square one, and the most elements of both operands of a part.
 constexpr int64_t block_side = 384, block_depth = 512, part_elements = 600 << 10;
 
 // Products that are made in halves: at least so deep, at most so many elements.
@@ -93,11 +89,18 @@ class BlockedMatmul : public Call {
   bool takes_panels_of(Call& other) override {
     auto* earlier = dynamic_cast<BlockedMatmul*>(&other);
     if (earlier == nullptr || !earlier->stays_ || !stays_ || earlier->by_rows_ != by_rows_ ||
-        earlier->threads_ != threads_ || columns_each_ < columns_ || earlier->columns_each_ != columns_each_)
+        earlier->threads_ != threads_ || columns_each_ < columns_ || earlier->columns_each_ != columns_each_ ||
+        earlier->depth_each_ != depth_each_)
       return false;
     owner_ = earlier->owner_ ? earlier->owner_ : earlier;
-    owner_->lends_ = true;
+    if (owner_->lent_ == nullptr) owner_->lent_ = allocate_bytes(static_cast<size_t>(threads_ * b_bytes_));
     return true;
+  }
+
+  Scratch scratch() const override { return {static_cast<size_t>(thread_bytes_ + half_bytes_), threads_}; }
+  void use_scratch(std::byte* memory, size_t bytes) override {
+    memory_ = memory;
+    stride_ = static_cast<int64_t>(bytes);
   }
 
  private:
@@ -128,26 +131,28 @@ class BlockedMatmul : public Call {
       columns_ = panels * side;
     }
     stays_ = !halves_ && (columns_ * problem_.k * 2 <= panels_bytes || problem_.k <= block_depth);
+    in_place_ = stays_ && problem_.a.column_stride == 1 && problem_.k % side == 0 && problem_.a.row_stride % 2 == 0;
     stays_ ? plan_staying() : plan_parts();
     scratch_bytes_ = padded(static_cast<int64_t>(kernels_.scratch_bytes(problem_)));
     table_bytes_ = epilogue_ ? padded(static_cast<int64_t>(buffers_ * sizeof(std::byte*))) : 0;
     const gemm::Problem most = part_of(problem_, {0, rows_each_}, {0, columns_each_}, {0, depth_each_});
-    b_bytes_ = ceil_div(columns_each_, side) * static_cast<int64_t>(kernels_.panel_bytes(most));
+    part_bytes_ = ceil_div(columns_each_, side) * static_cast<int64_t>(kernels_.panel_bytes(most));
+    b_bytes_ = (stays_ ? parts() : 1) * part_bytes_;
     a_bytes_ = padded(static_cast<int64_t>(kernels_.shared_bytes(most)));
     sums_bytes_ = padded(sums_rows() * pitch_ * 4);
     thread_bytes_ = b_bytes_ + a_bytes_ + sums_bytes_ + scratch_bytes_ + table_bytes_;
     half_pitch_ = columns_ + 16;
-    half_bytes_ = halves_ ? padded(rows_ * half_pitch_ * 4) : 0;
-    memory_ = allocate_bytes(static_cast<size_t>(threads_ * thread_bytes_ + 2 * half_bytes_));
+    half_bytes_ = halves_ ? padded(rows_ * half_pitch_ * 4) * (threads_ == 1 ? 2 : 1) : 0;
   }
 
   void plan_staying() {
-    depth_each_ = problem_.k;
+    depth_each_ = part_size(problem_.k, block_depth, side);
     columns_each_ = part_size(columns_, std::max(panels_bytes / (2 * problem_.k) / side * side, side), side);
-    rows_each_ = std::min(ceil_div(products_in_hand, columns_each_ / side) * side, rows_);
-    piece_columns_ = part_size(columns_each_, epilogue_columns, side);
-    pitch_ = piece_columns_ + 16;
+    rows_each_ = side;
+    piece_columns_ = epilogue_ ? part_size(columns_each_, epilogue_columns, side) : columns_each_;
+    pitch_ = (parts() > 1 ? columns_each_ : piece_columns_) + 16;
   }
+  int64_t parts() const { return ceil_div(problem_.k, depth_each_); }
   void plan_parts() {
     // Where one side is short, the other may be longer.
     const auto beside = [](int64_t other) {
@@ -163,7 +168,7 @@ class BlockedMatmul : public Call {
   }
 
   // Of the buffer of sums: a block's, or a piece's that an epilogue waits for.
-  int64_t sums_rows() const { return !stays_ ? rows_each_ : epilogue_ ? side : 0; }
+  int64_t sums_rows() const { return !stays_ || epilogue_ || parts() > 1 ? rows_each_ : 0; }
 
   struct Mine {
     std::byte *a, *b, *scratch;
@@ -171,15 +176,17 @@ class BlockedMatmul : public Call {
     std::byte** table;  // of addresses, for the epilogue
   };
   Mine mine(int part) const {
-    std::byte* at = memory_.get() + part * thread_bytes_;
+    std::byte* at = memory_ + part * stride_;
     std::byte* behind = at + a_bytes_ + b_bytes_ + sums_bytes_;
-    return {at, at + a_bytes_, behind, reinterpret_cast<float*>(at + a_bytes_ + b_bytes_),
+    std::byte* panels = lent_ ? lent_.get() + part * b_bytes_ : at + a_bytes_;
+    return {at, panels, behind, reinterpret_cast<float*>(at + a_bytes_ + b_bytes_),
             reinterpret_cast<std::byte**>(behind + scratch_bytes_)};
   }
 
   int64_t half_depth() const { return round_up(ceil_div(problem_.k, 2), side); }
   float* half(int64_t i) const {
-    return reinterpret_cast<float*>(memory_.get() + threads_ * thread_bytes_ + i * half_bytes_);
+    const int64_t offset = threads_ == 1 ? i * half_bytes_ / 2 : i * stride_;
+    return reinterpret_cast<float*>(memory_ + thread_bytes_ + offset);
   }
 
   void run_halves(const gemm::Problem& whole, Share share) const {
@@ -219,74 +226,75 @@ class BlockedMatmul : public Call {
     for (int64_t column = columns.begin; column < columns.end; column += columns_each_) {
       const Range some{column, std::min(column + columns_each_, columns.end)};
       const std::byte* panels = packed(part_of(whole, rows, some, {0, whole.k}), own, share);
-      for (int64_t row = rows.begin; row < rows.end; row += rows_each_)
-        beside_panels(whole, {row, std::min(row + rows_each_, rows.end)}, rows.end, some, panels, own);
+      const int64_t next = multiply_in_place(whole, rows, some, panels, own);
+      for (int64_t row = next; row < rows.end; row += side)
+        multiply_tile(whole, {row, std::min(row + side, rows.end)}, rows.end, some, panels, own);
     }
   }
 
-  // The panels of this thread's columns. Those of another call are good if that was shared among as many threads.
+  Range part(int64_t index) const { return {index * depth_each_, std::min((index + 1) * depth_each_, problem_.k)}; }
+
+  // The panels of this thread's columns, part after part along k. Those of another call are good if that was shared
+  // among as many threads.
   const std::byte* packed(const gemm::Problem& p, const Mine& own, Share share) const {
     if (owner_ != nullptr && owner_->packed_for_ == share.parts) return owner_->mine(share.part).b;
-    kernels_.pack(p, 0, ceil_div(p.n, side), own.b);
-    if (lends_ && share.part == 0) packed_for_ = share.parts;
+    for (int64_t i = 0; i < parts(); ++i)
+      kernels_.pack(part_of(p, {0, p.m}, {0, p.n}, part(i)), 0, ceil_div(p.n, side), own.b + i * part_bytes_);
+    if (lent_ && share.part == 0) packed_for_ = share.parts;
     return own.b;
   }
 
-  // The part of A, or of B, as it lies in memory.
-  static gemm::Ahead memory_of(const gemm::Matrix& of, int64_t rows, int64_t columns) {
-    constexpr int64_t bf16 = 2;
-    if (of.column_stride == 1) return {of.data, rows, columns * bf16, of.row_stride * bf16};
-    return {of.data, columns, rows * bf16, of.column_stride * bf16};
+  // All whole tiles of some rows times all panels, if nothing halts the work between tiles. The first row that is left.
+  int64_t multiply_in_place(const gemm::Problem& whole, Range rows, Range columns, const std::byte* panels,
+                            const Mine& own) const {
+    const int64_t end = rows.begin + rows.size() / side * side;
+    if (!in_place_ || epilogue_ || parts() > 1 || end == rows.begin) return rows.begin;
+    gemm::Problem p = part_of(whole, {rows.begin, end}, columns, {0, whole.k});
+    p.a_in_place = true;
+    kernels_.multiply(p, nullptr, panels, own.scratch, 0, kernels_.tiles(p), 0, ceil_div(p.n, side));
+    return end;
   }
 
-  // Rows of A that come next, as far as there are any before `end`.
-  static gemm::Ahead rows_ahead(const gemm::Problem& whole, Range rows, int64_t end) {
-    rows.end = std::min(rows.end, end);
-    if (rows.size() <= 0) return {};
-    return memory_of(part_of(whole, rows, {0, 0}, {0, whole.k}).a, rows.size(), whole.k);
-  }
-
-  // A tile that is multiplied with many panels one after the other comes to the first cache as it lies.
-  bool goes_in_place(const gemm::Problem& p) const {
-    return p.m == side && rows_each_ == side && p.a.column_stride == 1 && p.k <= block_depth && p.k % side == 0 && p.a.row_stride % 2 == 0;
-  }
-
-  // Some rows times all panels that are packed.
-  void beside_panels(const gemm::Problem& whole, Range rows, int64_t end, Range columns, const std::byte* panels,
+  // A tile of rows times all panels, part by part along k, and the epilogue piece by piece.
+  void multiply_tile(const gemm::Problem& whole, Range rows, int64_t end, Range columns, const std::byte* panels,
                      const Mine& own) const {
-    gemm::Problem p = part_of(whole, rows, columns, {0, whole.k});
-    p.a_in_place = goes_in_place(p);
-    if (!p.a_in_place) kernels_.share_a(p, own.a, 0, 1);
-    if (!epilogue_) {
-      p.ahead[0] = rows_ahead(whole, {rows.end, rows.end + rows_each_}, end);
-      return kernels_.multiply(p, own.a, panels, own.scratch, 0, kernels_.tiles(p), 0, ceil_div(p.n, side));
-    }
-    for (int64_t tile = 0; tile < kernels_.tiles(p); ++tile)
-      for (int64_t column = 0; column < p.n; column += piece_columns_) {
-        const Range few{tile * side, std::min((tile + 1) * side, p.m)},
-            some{column, std::min(column + piece_columns_, p.n)};
-        gemm::Problem piece = p;
-        if (column == 0)
-          piece.ahead[0] =
-              rows_ahead(whole, {rows.begin + rows_each_ + few.begin, rows.begin + rows_each_ + few.end}, end);
-        piece.ldc = pitch_;
-        piece.c = reinterpret_cast<std::byte*>(own.sums - few.begin * pitch_ - column);
-        const int64_t panel = column / side, count = ceil_div(some.size(), side);
-        kernels_.multiply(piece, own.a, panels + panel * static_cast<int64_t>(kernels_.panel_bytes(p)), own.scratch,
-                          tile, tile + 1, panel, count);
-        finish({rows.begin + few.begin, rows.begin + few.end}, {columns.begin + some.begin, columns.begin + some.end},
-               own.sums, own);
+    for (int64_t i = 0; i < parts(); ++i, panels += part_bytes_) {
+      const bool last = i + 1 == parts();
+      gemm::Problem p = part_of(whole, rows, columns, part(i));
+      p.a_in_place = in_place_ && p.m == side;
+      if (!p.a_in_place) kernels_.share_a(p, own.a, 0, 1);
+      p.more_rows = rows.end < end;
+      begin_and_leave(p, i == 0, last, own);
+      if (!epilogue_ || !last) {
+        kernels_.multiply(p, own.a, panels, own.scratch, 0, 1, 0, ceil_div(p.n, side));
+        continue;
       }
+      for (int64_t column = 0; column < p.n; column += piece_columns_) {
+        const Range some{column, std::min(column + piece_columns_, p.n)};
+        float* sums = own.sums + (parts() > 1 ? column : 0);
+        p.c = reinterpret_cast<std::byte*>(sums - column);
+        const int64_t panel = column / side;
+        kernels_.multiply(p, own.a, panels + panel * static_cast<int64_t>(kernels_.panel_bytes(p)), own.scratch, 0, 1, panel,
+                          ceil_div(some.size(), side));
+        finish(rows, {columns.begin + some.begin, columns.begin + some.end}, sums, own);
+        p.more_rows = false;
+      }
+    }
   }
 
-  // A tile after the other beside all panels, if these are enough.
-  void by_tiles(gemm::Problem p, const Mine& own, int64_t tiles, int64_t panels) const {
-    if (panels < products_in_hand) return kernels_.multiply(p, own.a, own.b, own.scratch, 0, tiles, 0, panels);
-    const gemm::Ahead ahead[2] = {p.ahead[0], p.ahead[1]};
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      for (int i = 0; i < 2; ++i) p.ahead[i] = ahead[i].share(tile, tiles);
-      kernels_.multiply(p, own.a, own.b, own.scratch, tile, tile + 1, 0, panels);
+  // A part along k begins with the sums of those before, and unless it is the last leaves its own there; so does the
+  // last for an epilogue.
+  void begin_and_leave(gemm::Problem& p, bool first, bool last, const Mine& own) const {
+    if (!first) {
+      p.before = own.sums;
+      p.before_pitch = pitch_;
     }
+    if (last && !epilogue_) return;
+    p.c = reinterpret_cast<std::byte*>(own.sums);
+    p.ldc = pitch_;
+    p.roomy = true;
+    p.c_bf16 = false;
+    if (!last) p.bias = nullptr, p.relu = false;
   }
 
   // A block of C, part by part along k.
@@ -297,24 +305,8 @@ class BlockedMatmul : public Call {
       const int64_t panels = ceil_div(p.n, side), tiles = kernels_.tiles(p);
       kernels_.pack(p, 0, panels, own.b);
       kernels_.share_a(p, own.a, 0, 1);
-      if (!last) {
-        const gemm::Problem next =
-            part_of(whole, rows, columns, {depth + depth_each_, std::min(depth + 2 * depth_each_, whole.k)});
-        p.ahead[0] = memory_of(next.b, next.k, next.n);
-        p.ahead[1] = memory_of(next.a, next.m, next.k);
-      }
-      if (depth > 0) {
-        p.before = own.sums;
-        p.before_pitch = pitch_;
-      }
-      if (!last || epilogue_) {
-        p.c = reinterpret_cast<std::byte*>(own.sums);
-        p.ldc = pitch_;
-        p.roomy = true;
-        if (!last) p.bias = nullptr, p.relu = false;
-        p.c_bf16 = false;
-      }
-      by_tiles(p, own, tiles, panels);
+      begin_and_leave(p, depth == 0, last, own);
+      kernels_.multiply(p, own.a, own.b, own.scratch, 0, tiles, 0, panels);
     }
     if (!epilogue_) return;
     for (int64_t row = rows.begin; row < rows.end; row += side)
@@ -333,14 +325,15 @@ class BlockedMatmul : public Call {
   std::optional<TileSpans> epilogue_;
   size_t buffers_;
   int threads_ = 1;
-  bool by_rows_ = true, stays_ = true, halves_ = false;
+  bool by_rows_ = true, stays_ = true, halves_ = false, in_place_ = false;
   int64_t rows_ = 0, columns_ = 0;                             // of a thread's region, at most
   int64_t rows_each_ = 0, columns_each_ = 0, depth_each_ = 0;  // in hand
   int64_t piece_columns_ = 0, pitch_ = 0, half_pitch_ = 0, half_bytes_ = 0;
-  int64_t a_bytes_ = 0, b_bytes_ = 0, sums_bytes_ = 0, scratch_bytes_ = 0, table_bytes_ = 0, thread_bytes_ = 0;
-  std::shared_ptr<std::byte[]> memory_;
-  BlockedMatmul* owner_ = nullptr;  // an earlier call whose panels are also this one's
-  bool lends_ = false;
+  int64_t a_bytes_ = 0, part_bytes_ = 0, b_bytes_ = 0, sums_bytes_ = 0, scratch_bytes_ = 0, table_bytes_ = 0, thread_bytes_ = 0;
+  std::byte* memory_ = nullptr;  // all threads', `stride_` bytes each
+  int64_t stride_ = 0;
+  BlockedMatmul* owner_ = nullptr;     // an earlier call whose panels are also this one's
+  std::shared_ptr<std::byte[]> lent_;  // panels for later calls
   mutable int packed_for_ = 0;  // threads: the panels that lie here, once they are all there
 };
 

@@ -8,6 +8,11 @@
 
 namespace descent::cpu {
 
+struct Scratch {
+  size_t bytes = 0;
+  int threads = 0;
+};
+
 class Call {
  public:
   virtual ~Call() = default;
@@ -15,6 +20,10 @@ class Call {
   // Takes what an earlier call of the same program packs of its right operand, which both read as it is; false if they
   // pack it differently.
   virtual bool takes_panels_of(Call&) { return false; }
+  // Memory that nothing is kept in from run to run: so many bytes for each of so many threads. All calls of a program
+  // work in the same, so that it stays in the threads' second caches.
+  virtual Scratch scratch() const { return {}; }
+  virtual void use_scratch(std::byte*, size_t /*bytes between threads*/) {}
   virtual std::string kernel() const = 0;             // which implementation runs: for logs, profiles and tests
 };
 

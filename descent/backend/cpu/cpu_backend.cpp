@@ -33,6 +33,7 @@ class CpuExecutable : public Executable {
       else external_.push_back(id);
     for (const Step& step : program.steps) work_.push_back(prepare(step, program));
     share_panels(program);
+    share_scratch();
     for (size_t i = 0; i < work_.size(); ++i) times_.push_back({program.steps[i].label, work_[i].kernel()});
   }
 
@@ -66,6 +67,19 @@ class CpuExecutable : public Executable {
     }
   }
 
+  void share_scratch() {
+    Scratch most;
+    for (const Work& work : work_) {
+      if (!work.call) continue;
+      const Scratch wanted = work.call->scratch();
+      most = {std::max(most.bytes, wanted.bytes), std::max(most.threads, wanted.threads)};
+    }
+    if (most.bytes == 0) return;
+    scratch_ = allocate_bytes(most.bytes * static_cast<size_t>(most.threads));
+    for (const Work& work : work_)
+      if (work.call) work.call->use_scratch(scratch_.get(), most.bytes);
+  }
+
   // Whether what is written may be in the buffer, which may share its place.
   static bool lies_in(const Program& program, BufferId buffer, BufferId written) {
     const Buffer &a = program.buffers[buffer], &b = program.buffers[written];
@@ -83,7 +97,7 @@ class CpuExecutable : public Executable {
     }
   }
 
-  std::shared_ptr<std::byte[]> arena_;
+  std::shared_ptr<std::byte[]> arena_, scratch_;
   std::vector<std::byte*> addresses_;
   std::vector<BufferId> external_;
   std::vector<Work> work_;

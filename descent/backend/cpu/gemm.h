@@ -19,17 +19,6 @@ struct Matrix {
   int64_t row_stride = 0, column_stride = 0;  // one of them is 1
 };
 
-// Memory that will be packed next: rows of `bytes`, `pitch` bytes apart.
-struct Ahead {
-  const std::byte* data = nullptr;
-  int64_t rows = 0, bytes = 0, pitch = 0;
-  int64_t lines() const { return rows * ((bytes + 63) / 64); }
-  Ahead share(int64_t part, int64_t parts) const {
-    const int64_t begin = rows * part / parts;
-    return {data + begin * pitch, rows * (part + 1) / parts - begin, bytes, pitch};
-  }
-};
-
 struct Problem {
   int64_t m = 0, n = 0, k = 0;
   bool bf16 = false;      // A and B; else f32
@@ -48,8 +37,7 @@ struct Problem {
 
   // A's rows are multiplied from where they lie: they must be contiguous, m whole tiles, and k whole units of the kernels.
   bool a_in_place = false;
-
-  Ahead ahead[2];  // brought into the second cache meanwhile, by the same kernels
+  bool more_rows = false;  // ... and others follow that will be multiplied next
 };
 
 // What one instruction set offers. C is made of tiles of rows times panels of columns.

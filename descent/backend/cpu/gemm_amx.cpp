@@ -42,6 +42,11 @@ Source lines_of_b(const Problem& p) {
   return {reinterpret_cast<const uint16_t*>(p.b.data), p.b.column_stride, p.b.row_stride, p.n, p.k};
 }
 
+// The part of the next 32 rows that will be copied next, to the second cache.
+void fetch_rows(const Source& from, int64_t x, int64_t k) {
+  for (int64_t i = k; i < min(k + depth, from.k); ++i) __builtin_prefetch(from.data + i * from.ks + x, 0, 2);
+}
+
 // Tile after tile, block by block along k: the two row blocks of a tile side by side.
 int64_t tile_units(const Problem& p) { return 2 * blocks(p) * block; }
 size_t shared_bytes(const Problem& p) { return static_cast<size_t>(row_tiles(p) * tile_units(p) * 4); }
@@ -51,6 +56,7 @@ void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
   const int64_t begin = row_tiles(p) * part / parts, end = row_tiles(p) * (part + 1) / parts;
   const auto copy = [&](int64_t t, int64_t b) {
     uint32_t* to = reinterpret_cast<uint32_t*>(shared) + t * tile_units(p) + b * 2 * block;
+    if (from.xs == 1 && (t + 1) * 32 <= from.lines && (b + 1) * depth <= from.k) return turn_lines(from, t * 32, b * depth, to);
     copy_block<false>(from, t * 32, b * depth, to);
     copy_block<false>(from, t * 32 + 16, b * depth, to + block);
   };
@@ -60,7 +66,10 @@ void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
       for (int64_t b = 0; b < blocks(p); ++b) copy(t, b);
   } else {
     for (int64_t b = 0; b < blocks(p); ++b)
-      for (int64_t t = begin; t < end; ++t) copy(t, b);
+      for (int64_t t = begin; t < end; ++t) {
+        fetch_rows(from, t * 32, (b + 1) * depth);
+        copy(t, b);
+      }
   }
 }
 
@@ -70,18 +79,29 @@ void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
 int64_t panel_units(const Problem& p) { return (panel_blocks(p) * blocks(p) + 1) * block; }
 size_t panel_bytes(const Problem& p) { return static_cast<size_t>(panel_units(p) * 4); }
 
+// Panels of columns that lie along k.
 template <int columns>
-void pack_panels(const Problem& p, int64_t panel, int64_t count, uint32_t* to) {
+void pack_turned(const Problem& p, int64_t panel, int64_t count, uint32_t* to) {
   const Source from = lines_of_b(p);
-  // Rows of B are read from end to end, so that the processor sees them coming.
-  for (int64_t b = 0; b < blocks(p); ++b)
-    for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < count; ++i, to += panel_units(p))
+    for (int64_t b = 0; b < blocks(p); ++b)
       for (int64_t j = 0; j < columns; ++j)
-        copy_block<true>(from, ((panel + i) * columns + j) * 16, b * depth, to + i * panel_units(p) + (b * columns + j) * block);
+        copy_block<true>(from, ((panel + i) * columns + j) * 16, b * depth, to + (b * columns + j) * block);
+}
+
+// Panels of columns that lie across: rows of B are read from end to end, so that the processor sees them coming.
+void pack_across(const Problem& p, int64_t panel, int64_t count, uint32_t* to) {
+  const Source from = lines_of_b(p);
+  for (int64_t unit = 0; unit < blocks(p) * 16; ++unit) {
+    uint32_t* at = to + unit / 16 * 2 * block + unit % 16 * 16;
+    for (int64_t i = 0; i < count; ++i, at += panel_units(p)) interleave_lines(from, (panel + i) * 32, 2 * unit, at);
+  }
 }
 
 void pack(const Problem& p, int64_t panel, int64_t count, std::byte* to) {
-  (panel_blocks(p) == 1 ? pack_panels<1> : pack_panels<2>)(p, panel, count, reinterpret_cast<uint32_t*>(to));
+  const bool across = p.b.column_stride == 1 && p.b.row_stride != 1;
+  const auto run = panel_blocks(p) == 1 ? pack_turned<1> : across ? pack_across : pack_turned<2>;
+  run(p, panel, count, reinterpret_cast<uint32_t*>(to));
 }
 
 // A thread's scratch: two places for a tile's sums.
@@ -100,45 +120,7 @@ struct Unfinished {
   const float* sums = nullptr;
   int64_t row = 0, column = 0;
   int64_t next = 0, rows = 0;  // of the tile: the first that is not done, and how many there are
-};
-
-// Fetches memory line by line, some at a time.
-class Fetching {
- public:
-  Fetching(const Ahead (&ahead)[2], int64_t occasions)
-      : ahead_(ahead), each_(ceil_div(ahead[0].lines() + ahead[1].lines(), occasions)) {
-    start();
-  }
-
-  void some() {
-    for (int64_t i = 0; i < each_ && which_ < 2; ++i) {
-      __builtin_prefetch(at_, 0, 2);
-      at_ += 64;
-      if (at_ < row_end_) continue;
-      if (++row_ < ahead_[which_].rows) {
-        set_row();
-      } else {
-        ++which_;
-        start();
-      }
-    }
-  }
-
- private:
-  void start() {
-    row_ = 0;
-    while (which_ < 2 && ahead_[which_].lines() == 0) ++which_;
-    if (which_ < 2) set_row();
-  }
-  void set_row() {
-    at_ = ahead_[which_].data + row_ * ahead_[which_].pitch;
-    row_end_ = at_ + ahead_[which_].bytes;
-  }
-
-  const Ahead (&ahead_)[2];
-  int64_t each_, row_ = 0;
-  int which_ = 0;
-  const std::byte *at_ = nullptr, *row_end_ = nullptr;
+  bool plain = false;          // whole lines that are but rounded
 };
 
 // Where the blocks of a tile of A are, in units: the tile at `row` begins at row * `row`, its second block of rows `lower`
@@ -153,35 +135,40 @@ Left left_of(const Problem& p, const std::byte* shared) {
   return {reinterpret_cast<const uint32_t*>(p.a.data), row, 16 * row, 16, row * 4};
 }
 
-// Row tile after row tile times a panel. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
-// are A's, 6 and 7 are B's. What is used again soon, the panel or else the only tile, stays in the first cache; the
-// other operand streams past it.
+// A tile of rows times a panel, again and again. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
+// are A's, 6 and 7 are B's. What is used again soon, the tile of A or else the panel, stays in the first cache; the other
+// operand streams past it.
 template <int rows, int columns, bool stream_b>
 class Multiplier {
  public:
-  Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t products)
+  Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t panels)
       : p_(p),
-        fetching_(p.ahead, products * blocks(p)),
+        count_(blocks(p)),
+        rows_each_(ceil_div(16 * rows, count_)),
+        fetched_each_(p.a_in_place ? ceil_div(32, panels) : 0),
         left_(left_of(p, shared)),
         sums_(reinterpret_cast<float*>(scratch)) {}
 
-  // The tile whose rows begin at `row`, times a panel.
-  void multiply(int64_t row, const uint32_t* panel, int64_t column) {
+  // The tile whose rows begin at `row`, times panel number `index` of this call; if another tile follows, some of its rows
+  // are fetched.
+  void multiply(int64_t row, const uint32_t* panel, int64_t column, int64_t index, bool more) {
     const uint32_t *a = left_.data + row * left_.row, *b = panel;
-    const int64_t count = blocks(p_), rows_each = ceil_div(ready_.rows - ready_.next, count);
+    const uint32_t* next = a + (32 + index * fetched_each_) * left_.row;
+    const int64_t fetched = more && index * fetched_each_ < 32 ? fetched_each_ : 0;
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
-    aim(row, column, count);
+    target_ = p_.c + (row * p_.ldc + column) * element();
     products<true>(a, b);
-    finish_some(rows_each);
-    fetching_.some();
-    for (int64_t i = 1; i < count; ++i) {
+    finish_some();
+    fetch(next, fetched);
+    for (int64_t i = 1; i < count_; ++i) {
       a += left_.step;
       b += columns * block;
+      next += left_.step;
       products<false>(a, b);
-      finish_some(rows_each);
-      fetch_some();
-      fetching_.some();
+      finish_some();
+      fetch(next, fetched);
     }
+    finish_rest();
     ready_ = stored_;
     stored_ = {};
     leave(row, column);
@@ -192,9 +179,9 @@ class Multiplier {
     store<1>();
     store<2>();
     store<3>();
-    finish_some(ready_.rows);
+    finish_rest();
     ready_ = stored_;
-    finish_some(ready_.rows);
+    finish_rest();
   }
 
  private:
@@ -258,30 +245,39 @@ class Multiplier {
     }
     float* sums = ready_.sums == sums_ ? sums_ + 4 * block : sums_;
     unstored_ = {sums, 2 * block, block, 64};
-    stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row)};
+    const bool plain = p_.c_bf16 && !p_.bias && !p_.relu && column + 32 <= p_.n;
+    stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row), plain};
   }
 
-  // The lines of C that this tile will be stored to are on their way while it is multiplied.
-  void aim(int64_t row, int64_t column, int64_t count) {
-    target_ = p_.c + (row * p_.ldc + column) * element();
-    target_rows_ = min(16 * rows, p_.m - row);
-    targets_each_ = ceil_div(target_rows_, count);
-    fetch_some();
-  }
-  void fetch_some() {
-    const int64_t some = min(targets_each_, target_rows_), line = p_.ldc * element();
-    for (int64_t i = 0; i < some; ++i, target_ += line) {
-      __builtin_prefetch(target_, 1);
-      if (columns > 1 && !p_.c_bf16) __builtin_prefetch(target_ + 64, 1);
-    }
-    target_rows_ -= some;
-  }
   int64_t element() const { return p_.c_bf16 ? 2 : 4; }
 
-  void finish_some(int64_t count) {
-    const int64_t end = min(ready_.next + count, ready_.rows);
-    if (ready_.next < end) p_.c_bf16 ? finish_rows<true>(ready_.next, end) : finish_rows<false>(ready_.next, end);
+  void fetch(const uint32_t* rows_of_a, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i, rows_of_a += left_.row) __builtin_prefetch(rows_of_a, 0, 2);
+  }
+
+  // Some rows of what waits; the lines of C that this tile will be stored to are on their way meanwhile.
+  void finish_some() {
+    const int64_t begin = ready_.next, end = min(begin + rows_each_, ready_.rows);
+    if (begin >= end) return;
     ready_.next = end;
+    if (columns == 2 && ready_.plain) return round_rows(begin, end);
+    finish(begin, end);
+  }
+  void finish_rest() {
+    if (ready_.next < ready_.rows) finish(ready_.next, ready_.rows);
+    ready_.next = ready_.rows;
+  }
+  void finish(int64_t begin, int64_t end) { p_.c_bf16 ? finish_rows<true>(begin, end) : finish_rows<false>(begin, end); }
+
+  // Rounding alone, of whole lines.
+  void round_rows(int64_t begin, int64_t end) const {
+    const int64_t line = p_.ldc * 2;
+    std::byte *c = p_.c + (ready_.row + begin) * line + ready_.column * 2, *target = target_ + begin * line;
+    for (int64_t r = begin; r < end; ++r, c += line, target += line) {
+      const float* sums = ready_.sums + (r / 16 * 2 * block + r % 16 * 16);
+      _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_load_ps(sums + block), _mm512_load_ps(sums))));
+      __builtin_prefetch(target, 1);
+    }
   }
 
   // bias, relu and rounding, without a branch in a row.
@@ -316,12 +312,12 @@ class Multiplier {
   }
 
   const Problem& p_;
-  Fetching fetching_;
+  const int64_t count_, rows_each_;  // blocks along k; beside each so many rows of the tile before are finished
+  const int64_t fetched_each_;       // rows of the next tile that are fetched beside each panel
   const Left left_;
   float* sums_;
   const float* before_ = nullptr;  // the sums that this tile begins with
-  std::byte* target_ = nullptr;    // the next row of C to fetch
-  int64_t target_rows_ = 0, targets_each_ = 0;
+  std::byte* target_ = nullptr;    // where this tile will be stored
   Unstored unstored_;
   Unfinished stored_, ready_;  // stored_: will be in memory when unstored_ is; ready_: is there
 };
@@ -329,16 +325,28 @@ class Multiplier {
 template <int rows, int columns, bool stream_b>
 void multiply_panels(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                      int64_t tile_end, int64_t panel, int64_t count) {
-  Multiplier<rows, columns, stream_b> multiplier(p, shared, scratch, count * (tile_end - tile_begin));
-  for (int64_t i = 0; i < count; ++i, panels += panel_bytes(p))
-    for (int64_t t = tile_begin; t < tile_end; ++t) multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels), (panel + i) * 16 * columns);
+  Multiplier<rows, columns, stream_b> multiplier(p, shared, scratch, count);
+  const auto one = [&](int64_t t, int64_t i) {
+    multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels + i * static_cast<int64_t>(panel_bytes(p))), (panel + i) * 16 * columns,
+                        i, t + 1 < tile_end || p.more_rows);
+  };
+  if constexpr (stream_b) {
+    for (int64_t t = tile_begin; t < tile_end; ++t)
+      for (int64_t i = 0; i < count; ++i) one(t, i);
+  } else {
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t t = tile_begin; t < tile_end; ++t) one(t, i);
+  }
   multiplier.end();
 }
+
+// The deepest product whose tile of A fits in the first cache beside what streams past it.
+constexpr int64_t tile_depth = 512;
 
 template <int rows, int columns>
 void multiply_tiles(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                     int64_t tile_end, int64_t panel, int64_t count) {
-  const auto run = tile_end - tile_begin == 1 ? multiply_panels<rows, columns, true> : multiply_panels<rows, columns, false>;
+  const auto run = tile_end - tile_begin == 1 || p.k <= tile_depth ? multiply_panels<rows, columns, true> : multiply_panels<rows, columns, false>;
   run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
 }
 
