@@ -42,11 +42,6 @@ Source lines_of_b(const Problem& p) {
   return {reinterpret_cast<const uint16_t*>(p.b.data), p.b.column_stride, p.b.row_stride, p.n, p.k};
 }
 
-// The part of the next 32 rows that will be copied next, to the second cache.
-void fetch_rows(const Source& from, int64_t x, int64_t k) {
-  for (int64_t i = k; i < min(k + depth, from.k); ++i) __builtin_prefetch(from.data + i * from.ks + x, 0, 2);
-}
-
 // Tile after tile, block by block along k: the two row blocks of a tile side by side.
 int64_t tile_units(const Problem& p) { return 2 * blocks(p) * block; }
 size_t shared_bytes(const Problem& p) { return static_cast<size_t>(row_tiles(p) * tile_units(p) * 4); }
@@ -66,10 +61,7 @@ void share_a(const Problem& p, std::byte* shared, int64_t part, int64_t parts) {
       for (int64_t b = 0; b < blocks(p); ++b) copy(t, b);
   } else {
     for (int64_t b = 0; b < blocks(p); ++b)
-      for (int64_t t = begin; t < end; ++t) {
-        fetch_rows(from, t * 32, (b + 1) * depth);
-        copy(t, b);
-      }
+      for (int64_t t = begin; t < end; ++t) copy(t, b);
   }
 }
 
