@@ -27,8 +27,8 @@ constexpr int64_t side = 32;  // of a tile and of a panel
 constexpr int64_t panels_bytes = 1280 << 10, own_panels_bytes = 640 << 10;
 
 // The greatest depth of a part along k: a tile of A so deep fits in the first cache.
-// A block of C that is made in parts: the side of a square one, and the most elements of both operands of a part.
-constexpr int64_t block_side = 384, block_depth = 512, part_elements = 600 << 10;
+// A block of C that is made in parts: one side, its elements, and the most elements of both operands of a part.
+constexpr int64_t block_side = 384, block_elements = 288 << 10, block_depth = 512, part_elements = 600 << 10;
 
 // Products that are made in halves: at least so deep, at most so many elements.
 constexpr int64_t halved_depth = 1024, halved_size = 256 << 10;
@@ -156,7 +156,7 @@ class BlockedMatmul : public Call {
   void plan_parts() {
     // Where one side is short, the other may be longer.
     const auto beside = [](int64_t other) {
-      return std::max(block_side, block_side * block_side / other / side * side);
+      return std::max(block_side, block_elements / other / side * side);
     };
     rows_each_ = part_size(rows_, beside(part_size(columns_, block_side, side)), side);
     columns_each_ = part_size(columns_, beside(rows_each_), side);
