@@ -140,6 +140,14 @@ class AlongWriter : public NativeWriter {
     if (!places_.is_passing(view(id).buffer) && size_of(view(id).dtype) > 1) prefetcht0(ptr[at(id, ahead_)]);
   }
 
+  // Lines that are not read are fetched too: memory has them written whole only after that.
+  void prefetch_store(int id) override {
+    const bool is_read = std::ranges::any_of(
+        loop_, [&](int each) { return node(each).kind == Kind::load && places_.same(view(each), view(id)); });
+    if (!is_read && !places_.is_passing(view(id).buffer) && size_of(view(id).dtype) > 1)
+      prefetchw(ptr[at(id, ahead_)]);
+  }
+
   void write_steady_load(int id, const Xbyak::Zmm& to, bool) override { write_number(id, to); }
 
   int copies_ = 1;           // groups of lanes at a time

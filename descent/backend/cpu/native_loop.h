@@ -43,11 +43,14 @@ class NativeColumns {
 // A kernel with values for each row, whose rows are whole.
 class NativeRows {
  public:
-  static std::unique_ptr<const NativeRows> make(const TileBody& body, const BufferPlaces& places, int64_t columns);
+  // There may be sums down the columns too: as above, number of the sum by node; -1: none.
+  static std::unique_ptr<const NativeRows> make(const TileBody& body, const BufferPlaces& places, int64_t columns,
+                                                std::span<const int> sums = {});
   virtual ~NativeRows() = default;
 
   // `kept` has room for kept_floats().
-  virtual void run(std::byte* const* addresses, int64_t row, int64_t rows, float* kept) const = 0;
+  virtual void run(std::byte* const* addresses, int64_t row, int64_t rows, float* kept,
+                   float* const* registers = nullptr) const = 0;
   virtual int64_t kept_floats() const = 0;
 };
 

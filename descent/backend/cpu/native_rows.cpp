@@ -1,32 +1,41 @@
-// Kernels with values for each row: norms, softmax, and their gradients. A row is gone through once for each stage of
-// what its sums depend on: what the first stage computes of an element and a later one wants is kept beside, where it
-// stays in the first cache. The order of additions is that of tile_reduce.cpp.
+// Kernels with values for each row: norms, softmax, and their gradients, and columns' sums of what they look at. Each
+// stage goes through some rows, whose sums are then added up together: a row's values are lanes of one register, so
+// quotients and roots are made for all these rows at once. The order of additions is that of tile_reduce.cpp.
 #include "descent/backend/cpu/native_loop.h"
-#include "descent/backend/cpu/native_writer.h"
+#include "descent/backend/cpu/native_row_stages.h"
 
 #if defined(__x86_64__)
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <ranges>
 
 namespace descent::cpu {
 
 namespace {
 
-class RowWriter : public NativeWriter {
+class RowWriter : public RowStages {
  public:
-  RowWriter(const TileBody& body, const BufferPlaces& places, int64_t columns)
-      : NativeWriter(body, places), columns_(columns), stage_(body.nodes.size(), 0), kept_(body.nodes.size(), -1) {}
-  using Code = void (*)(std::byte* const* addresses, int64_t row, int64_t rows, float* kept);
+  RowWriter(const TileBody& body, const BufferPlaces& places, int64_t columns, std::span<const int> sums)
+      : RowStages(body, places, columns, 65536 + 16384 * body.nodes.size()), column_sums_(sums) {}
+  using Code = void (*)(std::byte* const* addresses, int64_t row, int64_t rows, float* kept, float* const* registers,
+                        int64_t row_of_period);
 
   // Null if that is not possible.
   Code write() {
     if (!sort_by_stage() || overwrites() || !has_room()) return nullptr;
-    enter(first_vector_word + 8 * 2 * static_cast<int>(random_.size()));
+    choose_turns();
+    enter(words_before_vectors + 8 * (pointer_vector() + (column_sums_before(nodes()) + 7) / 8 - 1));
     mov(addresses_word_, addresses_);
     mov(row_word_, index_);
     lea(whole_, ptr[index_ + run_]);
     mov(end_word_, whole_);
+    mov(row_of_period_word_, r9);
+    for (int id = 0; id < nodes(); ++id)
+      if (sums_columns(id)) {
+        mov(whole_, ptr[r8 + column_sums_[static_cast<size_t>(id)] * static_cast<int>(sizeof(float*))]);
+        mov(pointer(id), whole_);
+      }
     mov(run_, rcx);
     for (size_t id = 0; id < body_.nodes.size(); ++id)
       if (node(static_cast<int>(id)).kind == Kind::spread)
@@ -35,181 +44,56 @@ class RowWriter : public NativeWriter {
     for (const int id : random_) write_random_source(id, source_vector(id, 0), source_vector(id, 1));
     find_row_bases();
     set_tail_mask();
-    write_rows();
+    write_all_rows();
     leave();
     finish();
     return getCode<Code>();
   }
 
-  int64_t kept_floats() const { return kept_count_ * pitch(); }
+  int64_t kept_floats() const { return kept_count() * pitch() * most_turns_; }
+  using RowStages::period_rows;
 
  private:
-  static constexpr int first_vector_word = 7;  // of the stack: from here on they are aligned as vectors are
-  static constexpr int groups = 4;             // of sixteen lanes, each with sums of its own
+  static constexpr int words_before_vectors = 7;  // of the stack: behind them vectors are aligned
+  static constexpr int groups = 4;                // of sixteen lanes, each with sums of its own
   static constexpr int64_t unrolled = groups * lane_group;
-  static constexpr int64_t rows_ahead = 2;
 
-  int64_t pitch() const { return round_up(columns_, lane_group) + lane_group; }
-  int stage(int id) const { return stage_[static_cast<size_t>(id)]; }
-  bool of_row(int id) const { return (node(id).level == Level::row && !node(id).uniform) || repeats_in_row(id); }
-  // A load of elements that shows one value for all of a row.
-  bool repeats_in_row(int id) const {
-    if (node(id).kind != Kind::load || node(id).uniform || node(id).level != Level::element) return false;
-    const TileView& seen = view(id);
-    return seen.axes == 2 && seen.sizes[1] == columns_ && seen.strides[0] == 1 && seen.strides[1] == 0;
+  // As many rows at a time, 1, 4, 8 or 16, as stay in the first cache from stage to stage.
+  void choose_turns() {
+    constexpr int64_t first_cache = 32768;  // bytes of it that are surely ours
+    most_turns_ = 16;
+    while (most_turns_ > 4 && most_turns_ * bytes_of_row() > first_cache) most_turns_ /= 2;
+    if (most_turns_ * bytes_of_row() > 2 * first_cache) most_turns_ = 1;
   }
 
-  // --- What belongs where ---
+  // --- The stack: words, then vectors of random sources, of rows' sums, and pointers to columns' sums ---
 
-  bool sort_by_stage() {
-    const std::vector<int> order = needed();
-    for (const int id : order) {
-      if (!is_known(id)) return false;
-      for (const int arg : arguments_of(id)) stage_[static_cast<size_t>(id)] = std::max(stage(id), stage(arg));
-      if (node(id).kind == Kind::reduce) ++stage_[static_cast<size_t>(id)];
-      stages_ = std::max(stages_, stage(id) + 1);
-      const bool steady = of_row(id) || node(id).kind == Kind::spread;
-      set_rate(id, node(id).uniform && node(id).kind != Kind::store ? Rate::never
-                   : steady                                         ? Rate::column
-                                                                    : Rate::element);
-      if (node(id).kind == Kind::random) random_.push_back(id);
-      if (rate(id) == Rate::never)
-        never_.push_back(id);
-      else if (of_row(id) && node(id).kind != Kind::store)
-        column_.push_back(id);
-    }
-    fill_stages(order);
-    return stages_ > 1 || !column_.empty();
+  int sum_vector() const { return 1 + 2 * static_cast<int>(random_.size()); }
+  int pointer_vector() const { return sum_vector() + most_turns_ * row_sums_before(nodes()); }
+  Xbyak::Address source_vector(int id, int which) {
+    const auto number = static_cast<int>(std::ranges::find(random_, id) - random_.begin());
+    return ptr[rsp + vector_bytes * (1 + 2 * number + which)];
   }
-
-  std::vector<int> arguments_of(int id) const {
-    std::vector<int> out;
-    for (const int arg : node(id).kind == Kind::spread ? node(id).in : arguments(id))
-      if (arg >= 0) out.push_back(arg);
-    return out;
+  int nodes() const { return static_cast<int>(body_.nodes.size()); }
+  int row_sums_before(int id) const {
+    return static_cast<int>(std::ranges::count_if(std::views::iota(0, id), [&](int each) { return sums_rows(each); }));
+  }
+  int column_sums_before(int id) const {
+    return static_cast<int>(
+        std::ranges::count_if(std::views::iota(0, id), [&](int each) { return sums_columns(each); }));
+  }
+  // The lanes of a sum of the first row.
+  int sum_offset(int id) const { return vector_bytes * (sum_vector() + most_turns_ * row_sums_before(id)); }
+  Xbyak::Address pointer(int id) const {
+    return qword[rsp + vector_bytes * pointer_vector() + 8 * column_sums_before(id)];
   }
 
-  std::vector<int> needed() const {
-    std::vector<bool> wanted(body_.nodes.size(), false);
-    std::vector<int> out;
-    for (int id = static_cast<int>(body_.nodes.size()); id-- > 0;) {
-      if (node(id).kind == Kind::dead || (node(id).kind != Kind::store && !wanted[static_cast<size_t>(id)])) continue;
-      out.push_back(id);
-      for (const int arg : arguments_of(id)) wanted[static_cast<size_t>(arg)] = true;
-    }
-    std::ranges::reverse(out);
-    return out;
-  }
-
-  bool is_known(int id) const {
-    const TileNode& of = node(id);
-    switch (of.kind) {
-      case Kind::constant: return true;
-      case Kind::load:
-        if (repeats_in_row(id)) return view(id).dtype == DType::f32 || view(id).dtype == DType::i32;
-        if (of.uniform || of_row(id))
-          return view(id).dtype == DType::f32 && !view(id).empty() && (of.uniform || view(id).contiguous());
-        return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) >= 0;
-      case Kind::store:
-        if (of.level == Level::row) return view(id).dtype == DType::f32 && view(id).contiguous();
-        return of.level == Level::element && is_stored(view(id).dtype) && row_step(id) > 0;
-      case Kind::iota: return of.level == Level::element && of.inner == 1 && of.size == columns_;
-      case Kind::random: return of.level == Level::element && columns_ % 4 == 0 && has_plain_source(id);
-      case Kind::compute: return of.level != Level::column && has_code(id);
-      case Kind::spread: return node(of.in[0]).level == Level::row && lane_type(of.dtype) == LaneType::real;
-      case Kind::reduce: return of.level == Level::row && of.reduce != LoopOp::argmax && of.type == LaneType::real;
-      default: return false;
-    }
-  }
-
-  // How far apart the rows of an element's view begin; 0 if there is one row for all, -1 if neither.
-  int64_t row_step(int id) const override {
-    const TileView& seen = view(id);
-    if (seen.contiguous()) return columns_;
-    const bool rows = seen.axes == 2 && seen.sizes[1] == columns_ && seen.strides[1] == 1 && seen.strides[0] >= 0;
-    return rows ? seen.strides[0] : -1;
-  }
-
-  // The loop in which the node's arguments are looked at.
-  int used_in(int id) const { return node(id).kind == Kind::reduce ? stage(id) - 1 : stage(id); }
-
-  // A stage's loop has what its stores and sums need; of earlier stages loads again, and what these have kept.
-  void fill_stages(const std::vector<int>& order) {
-    loops_.resize(static_cast<size_t>(stages_));
-    for (int s = 0; s < stages_; ++s) {
-      std::vector<bool> wanted(body_.nodes.size(), false);
-      for (auto at = order.rbegin(); at != order.rend(); ++at) {
-        const int id = *at;
-        const bool sink = is_sink(id) && !(node(id).kind == Kind::store && of_row(id)) && used_in(id) == s;
-        if (!sink && !(wanted[static_cast<size_t>(id)] && rate(id) == Rate::element)) continue;
-        loops_[static_cast<size_t>(s)].push_back(id);
-        if (!sink && is_kept(id, s)) {
-          keep(id);
-          continue;
-        }
-        for (const int arg : arguments(id))
-          if (arg >= 0) wanted[static_cast<size_t>(arg)] = true;
-      }
-      std::ranges::reverse(loops_[static_cast<size_t>(s)]);
-    }
-    // What is kept is computed in its own stage.
-    for (const int id : order)
-      if (kept_[static_cast<size_t>(id)] >= 0) require(id, stage(id), order);
-    for (const std::vector<int>& each : loops_) loop_.insert(loop_.end(), each.begin(), each.end());
-  }
-  bool is_kept(int id, int in) const { return node(id).kind == Kind::compute && stage(id) < in; }
-  void keep(int id) {
-    if (kept_[static_cast<size_t>(id)] < 0) kept_[static_cast<size_t>(id)] = kept_count_++;
-  }
-  void require(int id, int in, const std::vector<int>& order) {
-    std::vector<int>& loop = loops_[static_cast<size_t>(in)];
-    if (rate(id) != Rate::element || std::ranges::find(loop, id) != loop.end()) return;
-    loop.push_back(id);
-    if (is_kept(id, in))
-      keep(id);
-    else
-      for (const int arg : arguments(id))
-        if (arg >= 0) require(arg, in, order);
-    std::ranges::sort(loop);  // ids are in order
-  }
-
-  // A row is read again after some of it was written.
-  bool overwrites() const {
-    for (const int store : loop_) {
-      if (node(store).kind != Kind::store) continue;
-      for (const int load : loop_)
-        if (node(load).kind == Kind::load && places_.may_overlap(view(store), view(load))) return true;
-    }
-    for (const TileNode& store : body_.nodes)
-      if (store.kind == Kind::store && store.level == Level::row)
-        for (const TileNode& load : body_.nodes)
-          if (load.kind == Kind::load && places_.may_overlap(body_.views[static_cast<size_t>(store.view)],
-                                                             body_.views[static_cast<size_t>(load.view)]))
-            return true;
-    return false;
-  }
-
-  bool has_room() {
-    if (!find_streams()) return false;
-    for (const std::vector<int>& each : loops_) {
-      loop_ = each;
-      find_last_uses();
-      if (left() < 0) return false;
-    }
-    return true;
-  }
-  int left() const {
-    return registers - scratch - 1 - most_alive() - groups * static_cast<int>(std::ranges::count_if(loop_, [&](int id) {
-                                                      return node(id).kind == Kind::reduce;
-                                                    }));
-  }
-
-  // --- The code ---
+  // --- Rows ---
 
   void find_row_bases() {
     for (size_t i = 0; i < streams_.size(); ++i) {
       mov(whole_, streams_[i].step * streams_[i].width);
-      imul(whole_, row_word_);
+      imul(whole_, streams_[i].period > 0 ? row_of_period_word_ : row_word_);
       mov(ahead_, streams_[i].byte);
       add(whole_, ahead_);
       mov(ahead_, addresses_word_);
@@ -223,41 +107,103 @@ class RowWriter : public NativeWriter {
     kmovw(some_, whole_.cvt32());
   }
 
-  void write_rows() {
-    Xbyak::Label row;
-    L(row);
+  void write_all_rows() {
+    Xbyak::Label rest, end;
+    if (most_turns_ > 1) {
+      Xbyak::Label some;
+      go_on_with(most_turns_, rest);
+      L(some);
+      write_rows(most_turns_);
+      go_on_with(most_turns_, rest);
+      jmp(some, T_NEAR);
+    }
+    L(rest);
+    Xbyak::Label one;
+    go_on_with(1, end);
+    L(one);
+    write_rows(1);
+    go_on_with(1, end);
+    jmp(one, T_NEAR);
+    L(end);
+  }
+
+  // Unless fewer rows than that are left.
+  void go_on_with(int rows, const Xbyak::Label& otherwise) {
+    mov(whole_, row_word_);
+    add(whole_, rows);
+    cmp(whole_, end_word_);
+    jg(otherwise, T_NEAR);
+  }
+
+  void write_rows(int turns) {
+    turns_ = turns;
+    advanced_ = false;
     for (int s = 0; s < stages_; ++s) {
       write_row_values(s);
       write_loop(s);
     }
-    for (size_t i = 0; i < streams_.size(); ++i)
-      if (streams_[i].step > 0) {
-        mov(whole_, streams_[i].step * streams_[i].width);
-        move_base(i, whole_);
-      }
-    mov(whole_, row_word_);
-    inc(whole_);
-    mov(row_word_, whole_);
-    cmp(whole_, end_word_);
-    jl(row, T_NEAR);
+    if (advanced_) move_kept(-turns_);
+    if (!advanced_) move_bases(turns_);
+    add(row_word_, turns_);
   }
 
+  void move_bases(int rows) {
+    for (size_t i = 0; i < streams_.size(); ++i)
+      if (streams_[i].step > 0) {
+        mov(whole_, rows * streams_[i].step * streams_[i].width);
+        move_base(i, whole_);
+      }
+  }
+  void move_kept(int rows) {
+    if (kept_count() > 0) add(run_, static_cast<int>(rows * kept_count() * pitch() * 4));
+  }
+
+  // --- Values of rows, a lane each ---
+
   void write_row_values(int s) {
-    std::vector<int> values;
-    for (const int id : column_)
-      if (stage(id) == s && node(id).kind != Kind::reduce) values.push_back(id);
     forget_registers();
-    write_steady(values, false);
-    for (int id = 0; id < static_cast<int>(body_.nodes.size()); ++id) {
-      if (node(id).kind != Kind::store || node(id).level != Level::row || stage(id) != s) continue;
-      const Xbyak::Xmm value(0);
-      vmovaps(value, slot(node(id).in[0]));
-      vmovss(ptr[row_element(id)], value);
+    for (const int id : column_)
+      if (stage(id) == s) write_row_value(id);
+    for (int id = 0; id < nodes(); ++id)
+      if (node(id).kind == Kind::store && node(id).level == Level::row && stage(id) == s) write_row_store(id);
+  }
+
+  // It stays in a register for those that follow while there are enough.
+  void write_row_value(int id) {
+    constexpr int enough = 16;
+    const int made = node(id).kind == Kind::reduce ? sum_of_rows(id, 0, lane_group) : take();
+    if (node(id).kind == Kind::compute)
+      write_compute(id, made);
+    else if (node(id).kind != Kind::reduce)
+      write_steady_load(id, Xbyak::Zmm(made), false);
+    give_back();
+    vmovaps(slot(id), Xbyak::Zmm(made));
+    free_registers() >= enough ? keep_register(id, made) : release(made);
+  }
+
+  void write_row_store(int id) {
+    const int from = node(id).in[0];
+    Xbyak::Zmm value(kept(from));
+    if (kept(from) < 0) vmovaps(value = temporary(), slot(from));
+    const Xbyak::Address to = ptr[row_element(id)];
+    switch (turns_) {
+      case 16: vmovups(to, value); break;
+      case 8: vmovups(to, Xbyak::Ymm(value.getIdx())); break;
+      case 4: vmovups(to, Xbyak::Xmm(value.getIdx())); break;
+      default: vmovss(to, Xbyak::Xmm(value.getIdx()));
     }
+    give_back();
   }
 
   void write_steady_load(int id, const Xbyak::Zmm& to, bool) override {
-    node(id).uniform ? write_number(id, to) : vbroadcastss(to, ptr[row_element(id)]);
+    if (node(id).uniform) return write_number(id, to);
+    const Xbyak::Address from = ptr[row_element(id)];
+    switch (turns_) {
+      case 16: return vmovups(to, from);
+      case 8: return vbroadcastf32x8(to, from);
+      case 4: return vbroadcastf32x4(to, from);
+      default: return vbroadcastss(to, from);
+    }
   }
   Xbyak::RegExp row_element(int id) {
     mov(whole_, addresses_word_);
@@ -268,6 +214,39 @@ class RowWriter : public NativeWriter {
     return whole_ + ahead_ * 4;
   }
 
+  // Sixteen rows' sixteen lanes merged to one a row: of each four neighbouring lanes (0 + 2) + (1 + 3), then of those
+  // four sums likewise. Fewer rows come again and again.
+  int sum_of_rows(int id, int first, int64_t rows) {
+    const auto half = static_cast<int>(rows / 2);
+    int a = -1, b = -1;
+    if (half == 1) {
+      const auto lanes_of = [&](int row) { return ptr[rsp + sum_offset(id) + vector_bytes * (row % turns_)]; };
+      a = take(), b = take();
+      vmovaps(Xbyak::Zmm(b), lanes_of(first));
+      vshufps(Xbyak::Zmm(a), Xbyak::Zmm(b), lanes_of(first + 1), 0x44);
+      vshufps(Xbyak::Zmm(b), Xbyak::Zmm(b), lanes_of(first + 1), 0xee);
+    } else {
+      const int from = sum_of_rows(id, first, half);
+      b = turns_ > half ? sum_of_rows(id, first + half, half) : from;
+      a = take();
+      choose_lanes(half, a, from, b, false);
+      choose_lanes(half, b, from, b, true);
+      if (from != b) release(from);
+    }
+    merge(id, Xbyak::Zmm(a), Xbyak::Zmm(a), Xbyak::Zmm(b));
+    give_back();
+    release(b);
+    return a;
+  }
+  // Of two registers with `half` rows each, what is merged with the upper part.
+  void choose_lanes(int half, int to, int a, int b, bool upper) {
+    const Xbyak::Zmm made(to), first(a), second(b);
+    if (half == 2) return vshufps(made, first, second, upper ? 0xdd : 0x88);
+    vshuff32x4(made, first, second, half == 4 ? (upper ? 0xee : 0x44) : (upper ? 0xdd : 0x88));
+  }
+
+  // --- A stage's loop, for each row ---
+
   void write_loop(int s) {
     loop_ = loops_[static_cast<size_t>(s)];
     if (loop_.empty()) return;
@@ -275,17 +254,45 @@ class RowWriter : public NativeWriter {
     find_last_uses();
     forget_registers();
     std::vector<int> steady;
-    for (int id = 0; id < static_cast<int>(body_.nodes.size()); ++id)
+    for (int id = 0; id < nodes(); ++id)
       if (rate(id) == Rate::column && (node(id).kind == Kind::spread || repeats_in_row(id))) steady.push_back(id);
     const int room = left();
     pin(steady, room);
     pin(never_,
         std::max(0, room - static_cast<int>(std::ranges::count_if(steady, [&](int id) { return is_used(id); }))));
-    load_pinned(steady);
     load_pinned(never_);
+    write_turns(steady);
+  }
+
+  void write_turns(const std::vector<int>& steady) {
+    Xbyak::Label turn;
+    if (advanced_) move_bases(-turns_), move_kept(-turns_);
+    if (turns_ > 1) {
+      xor_(whole_, whole_);
+      mov(turn_word_, whole_);
+      L(turn);
+    }
+    in_turns_ = turns_ > 1;
+    load_pinned(steady);
     begin_sums();
     write_columns();
     end_sums();
+    in_turns_ = false;
+    if (turns_ == 1) return;
+    move_bases(1);
+    move_kept(1);
+    advanced_ = true;
+    mov(whole_, turn_word_);
+    inc(whole_);
+    mov(turn_word_, whole_);
+    cmp(whole_, turns_);
+    jl(turn, T_NEAR);
+  }
+
+  void fetch(const Xbyak::Zmm& to, int id) override {
+    if (!in_turns_ || rate(id) != Rate::column) return vmovaps(to, slot(id));
+    mov(ahead_, turn_word_);
+    vbroadcastss(to, ptr[rsp + ahead_ * 4 + slot_offset(id)]);
   }
 
   void write_columns() {
@@ -328,7 +335,7 @@ class RowWriter : public NativeWriter {
   void begin_sums() {
     sums_.clear();
     for (const int id : loop_) {
-      if (node(id).kind != Kind::reduce) continue;
+      if (!sums_rows(id)) continue;
       sums_.push_back(id);
       for (int& in : sum_in_[id]) spread(Xbyak::Zmm(in = take()), neutral(id));
     }
@@ -349,6 +356,7 @@ class RowWriter : public NativeWriter {
   }
 
   void add_to_sum(int id, const Xbyak::Zmm& value) override {
+    if (sums_columns(id)) return add_to_column_sum(id, value);
     if (!tail_) return merge(id, sum(id, group_), sum(id, group_), value);
     const Xbyak::Zmm filled = temporary();
     if (adds(id)) {
@@ -360,6 +368,14 @@ class RowWriter : public NativeWriter {
     merge(id, sum(id, 0), sum(id, 0), filled);
   }
 
+  void add_to_column_sum(int id, const Xbyak::Zmm& value) {
+    const Xbyak::Zmm added = temporary();
+    mov(whole_, pointer(id));
+    vaddps(added, value, ptr[whole_ + index_ * sizeof(float)]);
+    const Xbyak::Address to = ptr[whole_ + index_ * sizeof(float)];
+    vmovups(tail_ ? to | some_ : to, added);
+  }
+
   void merge_groups() {
     for (const int id : sums_) {
       merge(id, sum(id, 0), sum(id, 0), sum(id, 1));
@@ -369,32 +385,22 @@ class RowWriter : public NativeWriter {
     }
   }
 
-  // Of each four neighbouring lanes (0 + 2) + (1 + 3), then of those four sums likewise: the same in all lanes.
   void end_sums() {
-    for (const int id : sums_) {
-      const Xbyak::Zmm all = sum(id, 0), other = sum(id, 1), made = sum(id, 2);
-      vpermilps(other, all, 0x4e);
-      merge(id, made, all, other);
-      vpermilps(other, made, 0xb1);
-      merge(id, all, made, other);
-      vshuff32x4(other, all, all, 0x4e);
-      merge(id, made, all, other);
-      vshuff32x4(other, made, made, 0xb1);
-      merge(id, all, made, other);
-      vmovaps(slot(id), all);
-      give_back();
+    if (sums_.empty()) return;
+    if (turns_ > 1) {
+      mov(whole_, turn_word_);
+      shl(whole_, 6);
+    } else {
+      xor_(whole_, whole_);
     }
+    for (const int id : sums_) vmovaps(ptr[rsp + whole_ + sum_offset(id)], sum(id, 0));
   }
 
-  // --- Random bits ---
+  // --- Elements ---
 
-  // Each source has two vectors on the stack: its keys and its counters.
-  Xbyak::Address source_vector(int id, int which) {
-    const auto number = static_cast<int>(std::ranges::find(random_, id) - random_.begin());
-    return ptr[rsp + vector_bytes * (1 + 2 * number + which)];
-  }
   void write_random(int id, const Xbyak::Zmm& to) override {
     mov(ahead_, row_word_);
+    if (in_turns_) add(ahead_, turn_word_);
     imul(ahead_, ahead_, static_cast<int>(columns_ / 4));
     mov(whole_, index_);
     shr(whole_, 2);
@@ -402,60 +408,73 @@ class RowWriter : public NativeWriter {
     write_random_bits(to, source_vector(id, 0), source_vector(id, 1));
   }
 
-  // --- Elements ---
-
   bool reload(int id, const Xbyak::Zmm& to) override {
     if (!is_kept(id, in_)) return false;
-    vmovups(to, ptr[kept_at(id)]);
+    if (const int store = kept_in_store(id); store >= 0)
+      vmovups(tail_ ? to | some_ | T_z : to, ptr[at(store)]);
+    else
+      vmovups(to, ptr[kept_at(id)]);
     return true;
   }
   void made(int id, const Xbyak::Zmm& value) override {
-    if (kept_[static_cast<size_t>(id)] >= 0 && stage(id) == in_) vmovups(ptr[kept_at(id)], value);
+    if (kept_beside(id) >= 0 && stage(id) == in_) vmovups(ptr[kept_at(id)], value);
   }
-  Xbyak::RegExp kept_at(int id) const {
-    return run_ + index_ * 4 + static_cast<int>(kept_[static_cast<size_t>(id)] * pitch() * 4);
-  }
+  Xbyak::RegExp kept_at(int id) const { return run_ + index_ * 4 + static_cast<int>(kept_beside(id) * pitch() * 4); }
 
+  // Rows that follow are fetched ahead.
+  int64_t bytes_ahead(int id) const {
+    const int64_t bytes = row_step(id) * std::max(most_turns_, 2) * static_cast<int64_t>(size_of(view(id).dtype));
+    return bytes > 0 && bytes < (1 << 24) && row_period(id) == 0 ? bytes : 0;
+  }
   void prefetch_load(int id) override {
-    const int64_t bytes = row_step(id) * rows_ahead * static_cast<int64_t>(size_of(view(id).dtype));
-    if (in_ == 0 && bytes > 0 && bytes < (1 << 24)) prefetcht0(ptr[at(id) + static_cast<int>(bytes)]);
+    const int64_t bytes = bytes_ahead(id);
+    if (bytes > 0 && loads_first(id, in_)) prefetcht0(ptr[at(id) + static_cast<int>(bytes)]);
+  }
+  void prefetch_store(int id) override {
+    if (const int64_t bytes = bytes_ahead(id); bytes > 0) prefetchw(ptr[at(id) + static_cast<int>(bytes)]);
   }
 
-  int64_t columns_;
-  std::vector<int> random_;  // sources of random bits
-  std::vector<int> stage_;   // by node: when its value is there
-  std::vector<int> kept_;   // by node: its place beside; -1: none
-  std::vector<std::vector<int>> loops_;
-  int stages_ = 1, kept_count_ = 0;
+  std::span<const int> column_sums_;  // numbers of registers, by node
+  int most_turns_ = 1, turns_ = 1;    // rows at a time
+  bool advanced_ = false;             // bases, to behind these rows
+  bool in_turns_ = false;
   int in_ = 0, group_ = 0;
   bool tail_ = false;
   std::vector<int> sums_;                          // of the loop
   std::map<int, std::array<int, groups>> sum_in_;  // registers
-  const Xbyak::Address addresses_word_ = word(0), row_word_ = word(1), end_word_ = word(2);
+  const Xbyak::Address addresses_word_ = word(0), row_word_ = word(1), end_word_ = word(2), turn_word_ = word(3),
+                       row_of_period_word_ = word(4);
 };
 
 class Rows : public NativeRows {
  public:
-  Rows(const TileBody& body, const BufferPlaces& places, int64_t columns)
-      : writer_(body, places, columns), code_(writer_.write()) {}
+  Rows(const TileBody& body, const BufferPlaces& places, int64_t columns, std::span<const int> sums)
+      : writer_(body, places, columns, sums), code_(writer_.write()), period_(writer_.period_rows()) {}
   bool ready() const { return code_ != nullptr; }
   int64_t kept_floats() const override { return writer_.kept_floats(); }
-  void run(std::byte* const* addresses, int64_t row, int64_t rows, float* kept) const override {
-    code_(addresses, row, rows, kept);
+  void run(std::byte* const* addresses, int64_t row, int64_t rows, float* kept,
+           float* const* registers) const override {
+    if (period_ == 0) return code_(addresses, row, rows, kept, registers, 0);
+    for (const int64_t end = row + rows; row < end; row += rows) {
+      rows = std::min(period_ - row % period_, end - row);
+      code_(addresses, row, rows, kept, registers, row % period_);
+    }
   }
 
  private:
   RowWriter writer_;  // owns the code
   RowWriter::Code code_;
+  int64_t period_;
 };
 
 }  // namespace
 
-std::unique_ptr<const NativeRows> NativeRows::make(const TileBody& body, const BufferPlaces& places, int64_t columns) {
+std::unique_ptr<const NativeRows> NativeRows::make(const TileBody& body, const BufferPlaces& places, int64_t columns,
+                                                   std::span<const int> sums) {
   constexpr int64_t fewest = 32;  // shorter rows are better taken together
   if (columns < fewest) return nullptr;
   try {
-    auto written = std::make_unique<const Rows>(body, places, columns);
+    auto written = std::make_unique<const Rows>(body, places, columns, sums);
     return written->ready() ? std::move(written) : nullptr;
   } catch (const Xbyak::Error&) {
     return nullptr;
@@ -467,7 +486,10 @@ std::unique_ptr<const NativeRows> NativeRows::make(const TileBody& body, const B
 #else
 
 namespace descent::cpu {
-std::unique_ptr<const NativeRows> NativeRows::make(const TileBody&, const BufferPlaces&, int64_t) { return nullptr; }
+std::unique_ptr<const NativeRows> NativeRows::make(const TileBody&, const BufferPlaces&, int64_t,
+                                                   std::span<const int>) {
+  return nullptr;
+}
 }  // namespace descent::cpu
 
 #endif

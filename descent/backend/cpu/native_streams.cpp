@@ -8,12 +8,13 @@ namespace descent::cpu {
 
 NativeWriter::Stream NativeWriter::stream_of(int id) const {
   const auto width = static_cast<int64_t>(size_of(view(id).dtype));
-  return {view(id).buffer, view(id).offset * width, static_cast<int>(width), row_step(id)};
+  return {view(id).buffer, view(id).offset * width, static_cast<int>(width), row_step(id), row_period(id)};
 }
 
 bool NativeWriter::Stream::holds(const Stream& other) const {
   constexpr int64_t reach = int64_t{1} << 30;
-  return buffer == other.buffer && width == other.width && step == other.step && std::abs(other.byte - byte) < reach;
+  return buffer == other.buffer && width == other.width && step == other.step && period == other.period &&
+         std::abs(other.byte - byte) < reach;
 }
 
 bool NativeWriter::find_streams() {
@@ -42,8 +43,6 @@ void NativeWriter::set_base(size_t stream, const Xbyak::Reg64& value) {
 void NativeWriter::move_base(size_t stream, const Xbyak::Reg64& bytes) {
   stream < std::size(bases_) ? add(bases_[stream], bytes) : add(base_word(stream), bytes);
 }
-
-Xbyak::Address NativeWriter::slot(int id) const { return ptr[rsp + slot_[static_cast<size_t>(id)] * vector_bytes]; }
 
 void NativeWriter::enter(int words) {
   base_words_ = words;

@@ -59,8 +59,8 @@ int64_t period_of(const TileView& view) {
   return view.axes == 2 && view.strides[0] == 0 && view.strides[1] == 1 ? view.sizes[1] : 0;
 }
 
-NativeWriter::NativeWriter(const TileBody& body, const BufferPlaces& places)
-    : CodeGenerator(8192 + 2048 * body.nodes.size(), Xbyak::DontSetProtectRWE),
+NativeWriter::NativeWriter(const TileBody& body, const BufferPlaces& places, size_t code_bytes)
+    : CodeGenerator(code_bytes > 0 ? code_bytes : 8192 + 2048 * body.nodes.size(), Xbyak::DontSetProtectRWE),
       body_(body),
       places_(places),
       rates_(body.nodes.size(), Rate::never),
@@ -196,7 +196,7 @@ Xbyak::Zmm NativeWriter::get(int id) {
   const int reg = rate(id) == Rate::element ? place_of(id) : place_[static_cast<size_t>(id)];
   if (reg >= 0) return Zmm(reg);
   const Zmm fetched = temporary();
-  vmovaps(fetched, slot(id));
+  fetch(fetched, id);
   return fetched;
 }
 
@@ -222,7 +222,7 @@ void NativeWriter::pin(const std::vector<int>& nodes, int most) {
 
 void NativeWriter::load_pinned(const std::vector<int>& nodes) {
   for (const int id : nodes)
-    if (place_[static_cast<size_t>(id)] >= 0) vmovaps(Zmm(place_[static_cast<size_t>(id)]), slot(id));
+    if (place_[static_cast<size_t>(id)] >= 0) fetch(Zmm(place_[static_cast<size_t>(id)]), id);
 }
 
 // --- Values ---

@@ -29,7 +29,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   static constexpr int registers = 32, scratch = 5;  // so many may one node need beside its arguments and its result
   static constexpr int vector_bytes = 64;
 
-  NativeWriter(const TileBody& body, const BufferPlaces& places);
+  NativeWriter(const TileBody& body, const BufferPlaces& places, size_t code_bytes = 0);  // 0: as much as elements need
 
   const TileNode& node(int id) const { return body_.nodes[static_cast<size_t>(id)]; }
   const TileView& view(int id) const { return body_.views[static_cast<size_t>(node(id).view)]; }
@@ -57,6 +57,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void move_base(size_t stream, const Xbyak::Reg64& bytes);
 
   void write_steady(const std::vector<int>& nodes, bool some);
+  void write_compute(int id, int made);
   void pin(const std::vector<int>& nodes, int most);
   void load_pinned(const std::vector<int>& nodes);
   // The loop's nodes for sixteen elements, or for as many more in turns: so one hides the other's latency.
@@ -66,12 +67,16 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void set_mask();                                  // some_: the last run_ % 16 columns
   void write_number(int id, const Xbyak::Zmm& to);  // the only element of a view
   void keep_register(int id) { place_[static_cast<size_t>(id)] = take(); }
+  void keep_register(int id, int reg) { place_[static_cast<size_t>(id)] = reg; }
+  int free_registers() const { return static_cast<int>(free_.size()); }
   int take();
+  void release(int reg) { free_.push_back(reg); }
   Xbyak::Zmm temporary();
   void give_back();         // the temporary ones
   void forget_registers();  // that nodes have in the loop
   void share_slot(int id, int with) { slot_[static_cast<size_t>(id)] = slot_[static_cast<size_t>(with)]; }
-  Xbyak::Address slot(int id) const;                                          // on the stack
+  int slot_offset(int id) const { return slot_[static_cast<size_t>(id)] * vector_bytes; }  // on the stack
+  Xbyak::Address slot(int id) const { return ptr[rsp + slot_offset(id)]; }
   Xbyak::Address each(uint32_t bits) { return ptr_b[rip + label_of(bits)]; }  // for all lanes
   using Words = std::array<uint32_t, 16>;
   Xbyak::Address lanes(const Words& words) { return ptr[rip + vectors_[words]]; }  // a word for each lane
@@ -81,7 +86,9 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void keep_nan(const Xbyak::Zmm& to, const Xbyak::Zmm& first);
   virtual bool has_view(int id) const;                                        // for a load or store of elements
   virtual bool repeats_row(int id) const { return period_of(view(id)) > 0; }  // a load: from column to column only
-  virtual int64_t row_step(int) const { return -1; }             // of a stream: elements; -1: rows do not matter
+  virtual int64_t row_step(int) const { return -1; }   // of a stream: elements; -1: rows do not matter
+  virtual int64_t row_period(int) const { return 0; }  // after so many rows it begins anew; 0: never
+  virtual void fetch(const Xbyak::Zmm& to, int id) { vmovaps(to, slot(id)); }  // a value that the loop does not change
   virtual bool reload(int, const Xbyak::Zmm&) { return false; }  // true if the loop need not compute the node
   virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
@@ -107,7 +114,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
     BufferId buffer;
     int64_t byte;  // of the first view
     int width;
-    int64_t step;  // see row_step()
+    int64_t step, period;  // see row_step(), row_period()
     bool holds(const Stream& other) const;
   };
 
@@ -145,7 +152,6 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_node(int id, int made, bool some);
   void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
-  void write_compute(int id, int made);
   void round(const Zmm& to, const Zmm& from);
   void convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype);
   void truth(const Zmm& to);

@@ -337,4 +337,29 @@ std::vector<LoopKernel> without_stray_stores(const LoopKernel& kernel) {
   return out;
 }
 
+LoopKernel joined(const LoopKernel& first, const LoopKernel& second) {
+  LoopKernel out = first;
+  const auto place_of = [&](int32_t index) {
+    if (index < 0) return index;
+    const View& view = second.views[static_cast<size_t>(index)];
+    const auto found = std::ranges::find(out.views, view);
+    if (found == out.views.end()) return out.views.push_back(view), static_cast<int32_t>(out.views.size()) - 1;
+    return static_cast<int32_t>(found - out.views.begin());
+  };
+  std::vector<int32_t> moved;
+  for (Instr instr : second.body) {
+    for (int32_t& arg : instr.args)
+      if (arg >= 0) arg = moved[static_cast<size_t>(arg)];
+    instr.view = place_of(instr.view);
+    instr.view2 = place_of(instr.view2);
+    const auto end = first.body.size();
+    const auto found = std::find(out.body.begin(), out.body.begin() + static_cast<int64_t>(end), instr);
+    const bool there =
+        instr.op != LoopOp::store && !reduces(instr) && found != out.body.begin() + static_cast<int64_t>(end);
+    moved.push_back(static_cast<int32_t>(there ? found - out.body.begin() : static_cast<int64_t>(out.body.size())));
+    if (!there) out.body.push_back(instr);
+  }
+  return out;
+}
+
 }  // namespace descent::cpu

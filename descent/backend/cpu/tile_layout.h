@@ -57,4 +57,7 @@ std::vector<NodeTime> node_times(const TileBody& body, const TileLayout& layout)
 // `kernel` without the row and column stores that its walk has no place for, and those as kernels of their own.
 std::vector<LoopKernel> without_stray_stores(const LoopKernel& kernel);
 
+// The work of two kernels over one domain; what both load or compute, once. (Its sums may go both ways.)
+LoopKernel joined(const LoopKernel& first, const LoopKernel& second);
+
 }  // namespace descent::cpu

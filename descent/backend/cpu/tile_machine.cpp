@@ -58,17 +58,15 @@ struct TileLaunch::State {
   int threads = 1;
   int64_t floats = 0, pointers = 0;
 
-  void add(const LoopKernel& kernel, const BufferPlaces& places, std::vector<std::vector<Item>>& stages,
-           size_t first_stage);
+  void add(TilePart made, std::vector<std::vector<Item>>& stages, size_t first_stage);
   void share(const std::vector<std::vector<Item>>& stages, int most_threads);
   void run_slices(const std::vector<Slice>& some, std::byte* const* addresses) const;
   void run_alone(std::byte* const* addresses) const;
   void run_together(std::byte* const* addresses) const;
 };
 
-void TileLaunch::State::add(const LoopKernel& kernel, const BufferPlaces& places,
-                            std::vector<std::vector<Item>>& stages, size_t first_stage) {
-  parts.push_back(make_part(kernel, places, tile_table()));
+void TileLaunch::State::add(TilePart made, std::vector<std::vector<Item>>& stages, size_t first_stage) {
+  parts.push_back(std::move(made));
   const TilePart& part = parts.back();
   floats = std::max(floats, part.register_floats());
   pointers = std::max(pointers, part.register_count());
@@ -129,23 +127,52 @@ void TileLaunch::State::run_together(std::byte* const* addresses) const {
   });
 }
 
+namespace {
+
+struct Numbered {
+  size_t number;
+  LoopKernel kernel;
+};
+
+// A part for each kernel, or for two of them.
+std::vector<TilePart> parts_of(const std::vector<Numbered>& kernels, const BufferPlaces& places) {
+  std::vector<TilePart> out;
+  std::vector<bool> done(kernels.size(), false);
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    if (done[i]) continue;
+    try {
+      std::optional<TilePart> part;
+      for (size_t j = i + 1; j < kernels.size() && !part; ++j) {
+        if (done[j]) continue;
+        const LoopKernel &first = kernels[i].kernel, &second = kernels[j].kernel;
+        part = make_joint_part(first, second, places, tile_table());
+        if (!part) part = make_joint_part(second, first, places, tile_table());
+        done[j] = part.has_value();
+      }
+      out.push_back(part ? std::move(*part) : make_part(kernels[i].kernel, places, tile_table()));
+    } catch (const Error& error) {
+      fail(text("loop kernel ", kernels[i].number, ": ", error.what()));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 TileLaunch::TileLaunch(const LoopStep& step, const Program& program, int threads) : state_(std::make_unique<State>()) {
   const BufferPlaces places(program);
   std::vector<std::vector<State::Item>> stages;
   std::vector<LoopKernel> later;  // row and column stores apart, after what may read what they change
+  std::vector<Numbered> whole;
   for (size_t i = 0; i < step.kernels.size(); ++i) {
-    try {
-      std::vector<LoopKernel> kernels = without_stray_stores(step.kernels[i]);
-      const bool whole = kernels.size() == 1 && choose_walk(kernels[0]) == choose_walk(step.kernels[i]);
-      if (whole)
-        state_->add(kernels[0], places, stages, 0);
-      else
-        std::ranges::move(kernels, std::back_inserter(later));
-    } catch (const Error& error) {
-      fail(text("loop kernel ", i, ": ", error.what()));
-    }
+    std::vector<LoopKernel> kernels = without_stray_stores(step.kernels[i]);
+    if (kernels.size() == 1 && choose_walk(kernels[0]) == choose_walk(step.kernels[i]))
+      whole.push_back({i, std::move(kernels[0])});
+    else
+      std::ranges::move(kernels, std::back_inserter(later));
   }
-  for (const LoopKernel& kernel : later) state_->add(kernel, places, stages, stages.size());
+  for (TilePart& part : parts_of(whole, places)) state_->add(std::move(part), stages, 0);
+  for (const LoopKernel& kernel : later) state_->add(make_part(kernel, places, tile_table()), stages, stages.size());
   state_->share(stages, threads);
 }
 
@@ -172,7 +199,8 @@ void TileSpans::run(const Extent& extent, std::byte** addresses, const Piece& pi
   const TilePart& part = state_->part;
   // The address that element 0 would have if the buffer lay where this row of the piece does.
   const auto place_row = [&](int64_t row) {
-    addresses[piece.buffer] = reinterpret_cast<std::byte*>(piece.data + row * (piece.pitch - extent.pitch) - extent.flat);
+    addresses[piece.buffer] =
+        reinterpret_cast<std::byte*>(piece.data + row * (piece.pitch - extent.pitch) - extent.flat);
   };
   place_row(0);
   if (part.native() && part.native()->takes_rows()) return part.native()->run(addresses, extent, piece.pitch);

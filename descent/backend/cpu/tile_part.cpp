@@ -40,7 +40,7 @@ double TilePart::unit_cost(size_t stage) const {
 }
 
 void TilePart::begin(size_t stage, TileFrame& frame, float* registers) const {
-  if (native_ || native_rows_) return;
+  if (native_ || (native_rows_ && layout_.walk == Walk::rows)) return;
   for (size_t id = 0; id < offsets_.size(); ++id) frame.reg[id] = registers + std::max<int64_t>(offsets_[id], 0);
   frame.chunk = 0;
   if (stage % 2 == 1) return run_all(gathers_[stage / 2].setup, frame);
@@ -183,8 +183,12 @@ void TilePart::run_columns(const TilePhase& phase, int64_t unit, TileFrame& fram
     if (!native_columns_ && frame.columns < layout_.columns && frame.row0 + 2 * layout_.tile_rows <= end)
       prefetch_tile(phase, frame, {flat + frame.rows * layout_.columns, frame.rows, frame.columns, layout_.columns});
     frame.set(Lanes::element, {flat, frame.rows, frame.columns, layout_.columns});
-    if (native_columns_) native_columns_->run(frame.addresses, frame.reg, frame.extent[0], frame.column0);
-    else run_tile(phase, frame, registers);
+    if (native_rows_)
+      native_rows_->run(frame.addresses, frame.row0, frame.rows, registers + kept_offset_, frame.reg);
+    else if (native_columns_)
+      native_columns_->run(frame.addresses, frame.reg, frame.extent[0], frame.column0);
+    else
+      run_tile(phase, frame, registers);
     if (frame.row0 + step - flushed < layout_.flush_rows) continue;
     run_all(phase.flush, frame);
     flushed = frame.row0 + step;

@@ -1,6 +1,7 @@
 // A loop kernel made ready: lists of instructions, and the walk that carries them over the domain.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "descent/backend/cpu/native_loop.h"
@@ -73,7 +74,7 @@ class TilePart {
   std::vector<float> shared_;  // partial results of chunks
   double cost_ = 1;            // of 16 elements
   // Where there is one, it does the work of a flat kernel, of the tiles of one that goes down columns, or of whole
-  // rows.
+  // rows. Beside the layout of a kernel that goes down columns, rows do its work and another's.
   std::unique_ptr<const NativeLoop> native_;
   std::unique_ptr<const NativeColumns> native_columns_;
   std::unique_ptr<const NativeRows> native_rows_;
@@ -82,5 +83,10 @@ class TilePart {
 
 // Fails naming the instruction if there is something the machine cannot do.
 TilePart make_part(const LoopKernel& kernel, const BufferPlaces& places, const TileTable& table);
+
+// A part that sums `columns`, and does meanwhile, as it comes by its rows, what `rows` does: both read much of the
+// same. None where no machine code does so. The kernels do not depend on each other.
+std::optional<TilePart> make_joint_part(const LoopKernel& columns, const LoopKernel& rows, const BufferPlaces& places,
+                                        const TileTable& table);
 
 }  // namespace descent::cpu

@@ -17,14 +17,32 @@ class TilePlanner {
   TilePart part() {
     make_registers();
     if (table_.native_loops) write_native_loops();
-    part_.phases_.resize(static_cast<size_t>(plan_.last_phase) + 1);
-    plan_.staged ? emit_stages() : emit_one_stage();
-    finish();
+    emit();
+    return std::move(part_);
+  }
+
+  // What makes rows as well, in chunks of whole rows.
+  std::optional<TilePart> part_with(const LoopKernel& kernel, const LoopKernel& rows) {
+    constexpr int64_t fewest_chunks = 4;  // for threads
+    if (!table_.native_loops || layout().walk != Walk::columns || layout().chunks < fewest_chunks) return std::nullopt;
+    make_registers();
+    write_native_loops();
+    if (!part_.native_columns_ || layout().segments() > 1) return std::nullopt;
+    write_joint_rows(joined(rows, kernel));
+    if (!part_.native_rows_) return std::nullopt;
+    emit();
+    for (const Instr& instr : rows.body) part_.cost_ += instr.level == Level::element ? 1 : 0;
     return std::move(part_);
   }
 
  private:
   using Ids = std::vector<int>;
+
+  void emit() {
+    part_.phases_.resize(static_cast<size_t>(plan_.last_phase) + 1);
+    plan_.staged ? emit_stages() : emit_one_stage();
+    finish();
+  }
 
   const TileLayout& layout() const { return plan_.layout; }
   const TileNode& node(int id) const { return plan_.node(id); }
@@ -78,7 +96,8 @@ class TilePlanner {
     if (made.flushed) made.sum = new_register(lanes_);
   }
 
-  // Of elements alone; or down columns, in one pass, and where each row of the tile has its own lanes in no accumulator.
+  // Of elements alone; or down columns, in one pass, and where each row of the tile has its own lanes in no
+  // accumulator.
   void write_native_loops() {
     if (layout().walk == Walk::flat) part_.native_ = NativeLoop::make(plan_.unjoined, places_);
     if (layout().walk == Walk::rows) write_native_rows();
@@ -90,6 +109,27 @@ class TilePlanner {
 
   void write_native_rows() {
     part_.native_rows_ = NativeRows::make(plan_.unjoined, places_, layout().columns);
+    make_room_for_rows();
+  }
+
+  // The sums down the columns are in the kernels in the same order.
+  void write_joint_rows(const LoopKernel& kernel) {
+    TileBody body = tile_body(kernel, Walk::rows, table_);
+    find_differences(body, table_);
+    const Ids own = plan_.nodes_where([&](int id) { return node(id).kind == Kind::reduce; });
+    Ids sums(body.nodes.size(), -1);
+    size_t found = 0;
+    for (size_t id = 0; id < body.nodes.size(); ++id) {
+      if (body.nodes[id].kind != Kind::reduce || body.nodes[id].level != Level::column) continue;
+      if (found == own.size()) return;
+      sums[id] = accumulators_[static_cast<size_t>(own[found++])].sum;
+    }
+    if (found < own.size()) return;
+    part_.native_rows_ = NativeRows::make(body, places_, layout().columns, sums);
+    make_room_for_rows();
+  }
+
+  void make_room_for_rows() {
     if (!part_.native_rows_) return;
     part_.kept_offset_ = part_.register_floats_;
     part_.register_floats_ += round_up(part_.native_rows_->kept_floats(), lane_group);
@@ -421,6 +461,13 @@ class TilePlanner {
 
 TilePart make_part(const LoopKernel& kernel, const BufferPlaces& places, const TileTable& table) {
   return TilePlanner(kernel, places, table).part();
+}
+
+std::optional<TilePart> make_joint_part(const LoopKernel& columns, const LoopKernel& rows, const BufferPlaces& places,
+                                        const TileTable& table) {
+  if (columns.rows != rows.rows || columns.columns != rows.columns) return std::nullopt;
+  if (choose_walk(columns) != Walk::columns || choose_walk(rows) != Walk::rows) return std::nullopt;
+  return TilePlanner(columns, places, table).part_with(columns, rows);
 }
 
 }  // namespace descent::cpu

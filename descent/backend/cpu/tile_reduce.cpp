@@ -171,7 +171,8 @@ void row_reduce(const TileOp& op, const TileFrame& frame) {
   for (int64_t row = 0; row < frame.rows; row += 4) {
     Sixteen rows[4];
     const int64_t last = frame.rows - 1;
-    for (int64_t i = 0; i < 4; ++i) rows[i] = row_lanes<Op>(from + std::min(row + i, last) * frame.columns, columns);
+    for (int64_t i = 0; i < 4; ++i)
+      rows[i] = i > 0 && row + i > last ? rows[0] : row_lanes<Op>(from + (row + i) * frame.columns, columns);
     HWY_ALIGN float four[16];
     fold_rows<Op>(rows, four);
     for (int64_t i = 0; i < std::min<int64_t>(4, frame.rows - row); ++i)
