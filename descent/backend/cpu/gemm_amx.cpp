@@ -138,6 +138,7 @@ class Multiplier {
         count_(blocks(p)),
         rows_each_(ceil_div(16 * rows, count_)),
         fetched_each_(p.a_in_place ? ceil_div(32, panels) : 0),
+        straight_(!p.c_bf16 && !p.bias && !p.relu && !p.roomy),
         left_(left_of(p, shared)),
         sums_(reinterpret_cast<float*>(scratch)) {}
 
@@ -149,16 +150,13 @@ class Multiplier {
     const int64_t fetched = more && index * fetched_each_ < 32 ? fetched_each_ : 0;
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     target_ = p_.c + (row * p_.ldc + column) * element();
-    products<true>(a, b);
-    finish_some();
-    fetch(next, fetched);
-    for (int64_t i = 1; i < count_; ++i) {
+    for (int64_t i = 0; i < count_; ++i) {
+      i == 0 ? products<true>(a, b) : products<false>(a, b);
+      straight_ ? fetch_target(i) : finish_some();
+      fetch(next, fetched);
       a += left_.step;
       b += columns * block;
       next += left_.step;
-      products<false>(a, b);
-      finish_some();
-      fetch(next, fetched);
     }
     finish_rest();
     ready_ = stored_;
@@ -247,6 +245,16 @@ class Multiplier {
     for (int64_t i = 0; i < count; ++i, rows_of_a += left_.row) __builtin_prefetch(rows_of_a, 0, 2);
   }
 
+  // Rows of C that the registers will be stored to as they are.
+  void fetch_target(int64_t step) const {
+    const int64_t line = p_.ldc * 4, begin = step * rows_each_, end = min(begin + rows_each_, 16 * rows);
+    const std::byte* at = target_ + begin * line;
+    for (int64_t r = begin; r < end; ++r, at += line) {
+      __builtin_prefetch(at, 1);
+      if constexpr (columns > 1) __builtin_prefetch(at + 64, 1);
+    }
+  }
+
   // Some rows of what waits; the lines of C that this tile will be stored to are on their way meanwhile.
   void finish_some() {
     const int64_t begin = ready_.next, end = min(begin + rows_each_, ready_.rows);
@@ -306,6 +314,7 @@ class Multiplier {
   const Problem& p_;
   const int64_t count_, rows_each_;  // blocks along k; beside each so many rows of the tile before are finished
   const int64_t fetched_each_;       // rows of the next tile that are fetched beside each panel
+  const bool straight_;              // whole tiles go from the registers to C
   const Left left_;
   float* sums_;
   const float* before_ = nullptr;  // the sums that this tile begins with
