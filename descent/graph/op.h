@@ -25,6 +25,7 @@ enum class ScalarOp : uint8_t {
   cos,
   tanh,
   erf,
+  x_erf_slope,
   floor,
   cast,
   add,

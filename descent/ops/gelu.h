@@ -1,5 +1,6 @@
 #pragma once
 
+#include "descent/ops/erf.h"
 #include "descent/ops/gelu_slope.h"
 
 namespace descent {
@@ -30,7 +31,7 @@ struct Gelu {
     const Tensor bell = args.attrs.integer("approximate")
                             ? tanh(root_two_over_pi * (x + cubic * (x * (x * x))), args.at)
                             : erf(root_half * x, args.at);
-    return {(0.5 * x) * (1 + bell)};
+    return {x * (0.5 * (1 + bell))};
   }
 
   static Tensors vjp(const VjpArgs& args) {

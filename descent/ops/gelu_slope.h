@@ -5,11 +5,10 @@
 
 #include "descent/ops/add.h"
 #include "descent/ops/composite.h"
-#include "descent/ops/erf.h"
-#include "descent/ops/exp.h"
 #include "descent/ops/mul.h"
 #include "descent/ops/sub.h"
 #include "descent/ops/tanh.h"
+#include "descent/ops/x_erf_slope.h"
 
 namespace descent {
 
@@ -40,10 +39,7 @@ struct GeluSlope {
   }
   static Tensors expand(const ExpandArgs& args) {
     const Tensor x = args.inputs[0];
-    if (args.attrs.integer("approximate") == 0) {
-      const Tensor share = 0.5 * (1 + erf(root_half * x, args.at));
-      return {share + x * (exp(-0.5 * (x * x), args.at) * (root_two_over_pi / 2))};
-    }
+    if (args.attrs.integer("approximate") == 0) return {0.5 * (1 + x_erf_slope(root_half * x, args.at))};
     const Tensor t = tanh(root_two_over_pi * (x + cubic * (x * (x * x))), args.at);
     const Tensor inner = root_two_over_pi * (1 + (3 * cubic) * (x * x));
     return {0.5 * (1 + t) + (0.5 * x) * ((1 - t * t) * inner)};

@@ -135,6 +135,7 @@ class RandomGraph {
         [](Tensor a) { return exp(tanh(a)); },
         [](Tensor a) { return sin(a) + cos(a); },
         [](Tensor a) { return erf(a); },
+        [](Tensor a) { return x_erf_slope(a); },
         [](Tensor a) { return square(tanh(a)); },
         [](Tensor a) { return sqrt(1.0 + square(a)); },
         [](Tensor a) { return log(1.5 + square(a)); },

@@ -12,6 +12,7 @@
 #include "descent/ops/div.h"
 #include "descent/ops/dropout.h"
 #include "descent/ops/exp.h"
+#include "descent/ops/gelu.h"
 #include "descent/ops/input.h"
 #include "descent/ops/layer_norm.h"
 #include "descent/ops/log.h"
@@ -92,6 +93,11 @@ TEST_F(NativeLoops, RunDropoutBesideANorm) {
   const Tensor gain = input(graph_, "gain", {DType::f32, {100}}), bias = input(graph_, "bias", {DType::f32, {100}});
   const Tensor sum = x + dropout(y, key, counter, 0.1, 0);
   EXPECT_TRUE(all_native(graph_, {sum.value(), cast(layer_norm(sum, gain, bias), DType::bf16).value()}));
+}
+
+TEST_F(NativeLoops, RunGeluBesideItsSlope) {
+  const Tensor x = input(graph_, "x", {DType::f32, {40, 100}});
+  EXPECT_TRUE(all_native(graph_, {cast(gelu(x), DType::bf16).value(), cast(gelu_slope(x), DType::bf16).value()}));
 }
 
 TEST_F(NativeLoops, RunPartsOfRows) {

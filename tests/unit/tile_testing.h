@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 #include <random>
 
 #include "descent/backend/cpu/tile_machine.h"
@@ -41,6 +42,7 @@ inline double plain_scalar(ScalarOp op, double a, double b, double c) {
     case ScalarOp::cos: return std::cos(a);
     case ScalarOp::tanh: return std::tanh(a);
     case ScalarOp::erf: return std::erf(a);
+    case ScalarOp::x_erf_slope: return std::erf(a) + a * 2 * std::numbers::inv_sqrtpi * std::exp(-a * a);
     case ScalarOp::floor: return std::floor(a);
     case ScalarOp::cast: return a;
     case ScalarOp::add: return a + b;

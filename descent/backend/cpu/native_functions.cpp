@@ -1,8 +1,10 @@
 // The elementary functions of native loops: instruction for instruction those of tile_math-inl.h, which says how they
 // come about.
+#include "descent/backend/cpu/erf_table.h"
 #include "descent/backend/cpu/native_writer.h"
 
 #if defined(__x86_64__)
+#include <algorithm>
 
 namespace descent::cpu {
 
@@ -71,25 +73,53 @@ void NativeWriter::write_tanh(const Zmm& to, const Zmm& x) {
   vmovaps(to | near_, low);
 }
 
-void NativeWriter::write_erf(const Zmm& to, const Zmm& x) {
-  const Zmm size = temporary(), low = temporary(), a = temporary(), b = temporary(), c = temporary();
-  vpandd(a, x, each(magnitude_bits));
-  vcmpps(near_, a, each(0.95f), 17);
-  limit(size, a, 4);
-  vmulps(a, x, x);
-  write_polynomial(
-      low, a,
-      {0.128379166f, -0.376126319f, 0.112836704f, -0.0268580113f, 0.00519758044f, -0.000810359663f, 8.20586283e-05f});
-  vfmadd213ps(low, x, x);
-  write_polynomial(a, size,
-                   {0.128504038f, 0.635752797f, 0.105216928f, -0.0228614677f, 0.00320615456f, -0.00021292681f});
-  vfmadd213ps(a, size, size);
-  vpxord(a, a, each(sign_bit));
-  write_exp_in_range(to, a, b, c);
-  spread(a, 1);
-  vsubps(to, a, to);
-  copy_sign(to, x, a);
-  vmovaps(to | near_, low);
+// One of 32 numbers for each lane.
+void NativeWriter::look_up(const Zmm& to, const Zmm& index, const float* numbers) {
+  Words words[2];
+  for (size_t i = 0; i < 2 * lane_group; ++i)
+    words[i / lane_group][i % lane_group] = std::bit_cast<uint32_t>(numbers[i]);
+  vmovaps(to, lanes(words[0]));
+  vpermt2ps(to, index, lanes(words[1]));
+}
+
+// erf, and the derivative of x erf(x) if there is a place for that.
+void NativeWriter::write_erf(const Zmm& erf, const Zmm* x_erf_slope, const Zmm& x) {
+  const Zmm t = temporary(), piece = temporary(), next = temporary();
+  vpandd(piece, x, each(magnitude_bits));
+  limit(t, piece, erf_last);
+  spread(piece, whole_in_last_bits);
+  vfmadd231ps(piece, t, each(1 / erf_step));
+  look_up(next, piece, erf_centres);
+  vsubps(t, t, next);
+  look_up(erf, piece, erf_coefficients[erf_degree]);
+  if (x_erf_slope != nullptr) vmovaps(*x_erf_slope, erf);
+  for (int i = erf_degree - 1; i > 0; --i) {
+    look_up(next, piece, erf_coefficients[i]);
+    vfmadd213ps(erf, t, next);
+    if (x_erf_slope != nullptr) vfmadd213ps(*x_erf_slope, t, erf);
+  }
+  look_up(next, piece, erf_coefficients[0]);
+  vfmadd231ps(next, t, each(erf_rest));
+  vfmadd213ps(erf, t, next);
+  vpternlogd(erf, x, each(sign_bit), 0xf8);  // itself, or x and the sign
+  if (x_erf_slope != nullptr) vfmadd213ps(*x_erf_slope, x, erf);
+}
+
+// erf and x_erf_slope of the same number are made at once: where in the loop the other one is, else -1.
+int NativeWriter::twin(size_t at) const {
+  const TileNode& of = node(loop_[at]);
+  const bool erf = of.arith == Arith::erf;
+  if (!erf && of.arith != Arith::x_erf_slope) return -1;
+  const auto found = std::ranges::find_if(
+      loop_, [&](int id) { return node(id).arith == (erf ? Arith::x_erf_slope : Arith::erf) && node(id).in == of.in; });
+  return found == loop_.end() ? -1 : static_cast<int>(found - loop_.begin());
+}
+
+void NativeWriter::write_twins(int id, int other, int made) {
+  const Zmm x = get(node(id).in[0]), one(made), two(place_of(other) = take());
+  node(id).arith == Arith::erf ? write_erf(one, &two, x) : write_erf(two, &one, x);
+  if (node(id).in_bf16) round(one, one);
+  if (node(other).in_bf16) round(two, two);
 }
 
 }  // namespace descent::cpu

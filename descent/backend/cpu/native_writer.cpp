@@ -22,6 +22,7 @@ bool has_arithmetic(const TileNode& node) {
     case Arith::exp:
     case Arith::tanh:
     case Arith::erf:
+    case Arith::x_erf_slope:
     case Arith::sqrt:
     case Arith::floor:
     case Arith::add:
@@ -152,11 +153,17 @@ int NativeWriter::most_alive() const {
   for (size_t at = 0; at < loop_.size(); ++at) {
     int fetched = 0;
     for (const int arg : arguments(loop_[at])) fetched += arg >= 0 && rate(arg) != Rate::element;
-    alive += !is_sink(loop_[at]);
+    alive += count_made(at);
     most = std::max(most, alive + fetched);
     alive -= count_ended(at);
   }
   return most;
+}
+
+// Registers that the node takes: none if its twin has been made.
+int NativeWriter::count_made(size_t at) const {
+  const int other = twin(at);
+  return is_sink(loop_[at]) ? 0 : other < 0 ? 1 : other > static_cast<int>(at) ? 2 : 0;
 }
 
 int NativeWriter::count_ended(size_t at) const {
@@ -252,19 +259,25 @@ void NativeWriter::write_elements(bool some, int copies) {
   for (size_t at = 0; at < loop_.size(); ++at) {
     const int id = loop_[at];
     for (copy_ = 0; copy_ < copies; ++copy_) {
-      const int made = is_sink(id) ? -1 : take();
-      if (made < 0 || !reload(id, Zmm(made))) {
-        write_node(id, made, some);
-        if (made >= 0) this->made(id, Zmm(made));
-      }
+      is_sink(id) ? write_node(id, -1, some) : write_value(at, some);
       give_back();
-      place_of(id) = made;
       end_arguments(at);
     }
   }
   copy_ = 0;
   free_ = free;
   place_ = places;
+}
+
+void NativeWriter::write_value(size_t at, bool some) {
+  const int id = loop_[at];
+  if (place_of(id) < 0) {
+    const int to = place_of(id) = take();
+    if (reload(id, Zmm(to))) return;
+    const int other = twin(at);
+    other < static_cast<int>(at) ? write_node(id, to, some) : write_twins(id, loop_[static_cast<size_t>(other)], to);
+  }
+  made(id, Zmm(place_of(id)));
 }
 
 // Gives back the registers of what is used for the last time.
@@ -282,7 +295,8 @@ bool NativeWriter::has_long_chains() const {
   return std::ranges::any_of(loop_, [&](int id) {
     if (node(id).kind != Kind::compute || !node(id).arith) return false;
     const Arith op = *node(id).arith;
-    return op == Arith::exp || op == Arith::tanh || op == Arith::erf || op == Arith::div || op == Arith::sqrt;
+    return op == Arith::exp || op == Arith::tanh || op == Arith::erf || op == Arith::x_erf_slope || op == Arith::div ||
+           op == Arith::sqrt;
   });
 }
 
@@ -397,7 +411,8 @@ void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& i
     case Arith::neg: return vpxord(to, in[0], each(uint32_t{0x80000000}));
     case Arith::exp: return write_exp(to, in[0]);
     case Arith::tanh: return write_tanh(to, in[0]);
-    case Arith::erf: return write_erf(to, in[0]);
+    case Arith::erf: return write_erf(to, nullptr, in[0]);
+    case Arith::x_erf_slope: return write_erf(temporary(), &to, in[0]);
     case Arith::sqrt: return vsqrtps(to, in[0]);
     case Arith::floor: return vrndscaleps(to, in[0], 9);
     case Arith::add: return vaddps(to, in[0], in[1]);

@@ -138,6 +138,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   int stored(int id) const;
   Rate find_rate(int id) const;
+  int count_made(size_t at) const;
   int count_ended(size_t at) const;
   Stream stream_of(int id) const;
   Xbyak::Address base_word(size_t stream) const {
@@ -149,6 +150,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   int& place_of(int id) { return (copy_ == 0 ? place_ : second_place_)[static_cast<size_t>(id)]; }  // in the loop
   void end_arguments(size_t at);
 
+  void write_value(size_t at, bool some);
   void write_node(int id, int made, bool some);
   void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
@@ -164,7 +166,10 @@ class NativeWriter : public Xbyak::CodeGenerator {
   // native_functions.cpp
   void write_exp(const Zmm& to, const Zmm& x);
   void write_tanh(const Zmm& to, const Zmm& x);
-  void write_erf(const Zmm& to, const Zmm& x);
+  void write_erf(const Zmm& erf, const Zmm* x_erf_slope, const Zmm& x);
+  void look_up(const Zmm& to, const Zmm& index, const float* numbers);
+  int twin(size_t at) const;
+  void write_twins(int id, int other, int made);
   void write_exp_in_range(const Zmm& to, const Zmm& x, const Zmm& n, const Zmm& p);
   void write_polynomial(const Zmm& to, const Zmm& x, std::initializer_list<float> coefficients);
   void limit(const Zmm& to, const Zmm& x, float most);

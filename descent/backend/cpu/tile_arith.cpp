@@ -43,6 +43,9 @@ struct RealTanh : BodyOf<1, 2> {
 struct RealErf : BodyOf<1, 2> {
   static HWY_INLINE Real run(Real x) { return erf_of(x); }
 };
+struct RealXErfSlope : BodyOf<1, 2> {
+  static HWY_INLINE Real run(Real x) { return x_erf_slope_of(x); }
+};
 struct RealFloor : BodyOf<1> {
   static HWY_INLINE Real run(Real x) {
     const Real down = hn::Floor(x);
@@ -270,12 +273,12 @@ struct WordIsLess {
 
 template <template <class> class Rounded>
 void fill_reals(TileRoutine* to) {
-  const TileRoutine all[] = {&routine<Rounded<RealNeg>>,  &routine<Rounded<RealExp>>, &routine<Rounded<RealLog>>,
-                             &routine<Rounded<RealSqrt>>, &routine<Rounded<RealSin>>, &routine<Rounded<RealCos>>,
-                             &routine<Rounded<RealTanh>>, &routine<Rounded<RealErf>>, &routine<Rounded<RealFloor>>,
-                             &routine<Rounded<RealAdd>>,  &routine<Rounded<RealSub>>, &routine<Rounded<RealMul>>,
-                             &routine<Rounded<RealDiv>>,  &routine<Rounded<RealMax>>, &routine<Rounded<RealMin>>,
-                             &routine<Rounded<RealPow>>};
+  const TileRoutine all[] = {&routine<Rounded<RealNeg>>,   &routine<Rounded<RealExp>>, &routine<Rounded<RealLog>>,
+                             &routine<Rounded<RealSqrt>>,  &routine<Rounded<RealSin>>, &routine<Rounded<RealCos>>,
+                             &routine<Rounded<RealTanh>>,  &routine<Rounded<RealErf>>, &routine<Rounded<RealXErfSlope>>,
+                             &routine<Rounded<RealFloor>>, &routine<Rounded<RealAdd>>, &routine<Rounded<RealSub>>,
+                             &routine<Rounded<RealMul>>,   &routine<Rounded<RealDiv>>, &routine<Rounded<RealMax>>,
+                             &routine<Rounded<RealMin>>,   &routine<Rounded<RealPow>>};
   std::copy(std::begin(all), std::end(all), to);
 }
 template <class Body>

@@ -12,23 +12,24 @@ namespace {
 
 using Kind = TileNode::Kind;
 
-constexpr std::array<std::string_view, arith_count> arith_names{"neg", "exp",   "log",  "sqrt",  "sin",  "cos", "tanh",
-                                                                "erf", "floor", "add",  "sub",   "mul",  "div", "max",
-                                                                "min", "pow",   "less", "equal", "where"};
+constexpr std::array<std::string_view, arith_count> arith_names{
+    "neg", "exp", "log", "sqrt", "sin", "cos", "tanh", "erf",  "x_erf_slope", "floor",
+    "add", "sub", "mul", "div",  "max", "min", "pow",  "less", "equal",       "where"};
 // About the vectors of plain arithmetic that one of it costs.
-constexpr std::array<int, arith_count> arith_costs{1, 6, 8, 4, 10, 10, 12, 12, 1, 1, 1, 1, 3, 1, 1, 40, 1, 1, 1};
+constexpr std::array<int, arith_count> arith_costs{1, 6, 8, 4, 10, 10, 12, 10, 12, 1, 1, 1, 1, 3, 1, 1, 40, 1, 1, 1};
 
 struct ScalarRow {
   ScalarOp op;
   Arith arith;
 };
 constexpr ScalarRow scalar_rows[] = {
-    {ScalarOp::neg, Arith::neg},   {ScalarOp::exp, Arith::exp},     {ScalarOp::log, Arith::log},
-    {ScalarOp::sqrt, Arith::sqrt}, {ScalarOp::sin, Arith::sin},     {ScalarOp::cos, Arith::cos},
-    {ScalarOp::tanh, Arith::tanh}, {ScalarOp::erf, Arith::erf},     {ScalarOp::floor, Arith::floor},
-    {ScalarOp::add, Arith::add},   {ScalarOp::mul, Arith::mul},     {ScalarOp::div, Arith::div},
-    {ScalarOp::max, Arith::max},   {ScalarOp::min, Arith::min},     {ScalarOp::pow, Arith::pow},
-    {ScalarOp::less, Arith::less}, {ScalarOp::equal, Arith::equal}, {ScalarOp::where, Arith::where}};
+    {ScalarOp::neg, Arith::neg},     {ScalarOp::exp, Arith::exp},   {ScalarOp::log, Arith::log},
+    {ScalarOp::sqrt, Arith::sqrt},   {ScalarOp::sin, Arith::sin},   {ScalarOp::cos, Arith::cos},
+    {ScalarOp::tanh, Arith::tanh},   {ScalarOp::erf, Arith::erf},   {ScalarOp::x_erf_slope, Arith::x_erf_slope},
+    {ScalarOp::floor, Arith::floor}, {ScalarOp::add, Arith::add},   {ScalarOp::mul, Arith::mul},
+    {ScalarOp::div, Arith::div},     {ScalarOp::max, Arith::max},   {ScalarOp::min, Arith::min},
+    {ScalarOp::pow, Arith::pow},     {ScalarOp::less, Arith::less}, {ScalarOp::equal, Arith::equal},
+    {ScalarOp::where, Arith::where}};
 
 Arith arith_of(ScalarOp op) {
   for (const ScalarRow& row : scalar_rows)
@@ -246,7 +247,13 @@ class BodyBuilder {
     const auto index = static_cast<size_t>(op);
     const LaneType type = lane_type(node(in[op == Arith::where ? 1 : 0]).dtype);
     const bool in_bf16 = dtype == DType::bf16 && !is_exact(op, dtype);
-    TileNode made{.level = level, .dtype = dtype, .in = in, .type = type, .arith = op, .in_bf16 = in_bf16, .cost = arith_costs[index]};
+    TileNode made{.level = level,
+                  .dtype = dtype,
+                  .in = in,
+                  .type = type,
+                  .arith = op,
+                  .in_bf16 = in_bf16,
+                  .cost = arith_costs[index]};
     made.run = in_bf16 ? table_.arith_bf16[index] : table_.arith[static_cast<size_t>(type)][index];
     if (is_comparison(op) || is_exact(op, dtype) || in_bf16 || dtype == DType::f32 || dtype == DType::i32 ||
         dtype == DType::u32) {

@@ -109,6 +109,7 @@ enum class Arith : uint8_t {
   cos,
   tanh,
   erf,
+  x_erf_slope,
   floor,  // one argument
   add,
   sub,
@@ -121,7 +122,7 @@ enum class Arith : uint8_t {
   equal,  // two
   where,  // three
 };
-inline constexpr size_t arith_count = 19;
+inline constexpr size_t arith_count = 20;
 
 // Binary operations that can be joined with a neighbour into one instruction. An inner one computes a op b; an outer
 // one applies to the inner result x and its own argument c.

@@ -10,6 +10,8 @@
 
 #include <cmath>
 
+#include "descent/backend/cpu/erf_table.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace descent::cpu::HWY_NAMESPACE {
 
@@ -144,18 +146,48 @@ HWY_INLINE Real tanh_of(Real x) {
   return hn::IfThenElse(hn::Lt(size, number(0.625f)), low, high);
 }
 
-// Below 0.95 an odd polynomial fitted to 9e-10, above 1 - exp(-x - x q(x)), q fitted so that the result is good to
-// 3e-9.
-HWY_INLINE Real erf_of(Real x) {
-  const Real square = hn::Mul(x, x), size = at_most(hn::Abs(x), 4.0f);
-  const Real p = polynomial(square, 0.128379166f, -0.376126319f, 0.112836704f, -0.0268580113f, 0.00519758044f,
-                            -0.000810359663f, 8.20586283e-05f);
-  const Real low = hn::MulAdd(x, p, x);
-  const Real q =
-      polynomial(size, 0.128504038f, 0.635752797f, 0.105216928f, -0.0228614677f, 0.00320615456f, -0.00021292681f);
-  const Real e = exp_in_range(hn::Neg(hn::MulAdd(size, q, size)));
-  const Real high = hn::CopySign(hn::Sub(number(1), e), x);
-  return hn::IfThenElse(hn::Lt(hn::Abs(x), number(0.95f)), low, high);
+// One of 32 numbers for each lane.
+HWY_INLINE Real looked_up(const float* numbers, Int index) {
+#if HWY_TARGET == HWY_AVX3
+  return Real{_mm512_permutex2var_ps(_mm512_loadu_ps(numbers), index.raw, _mm512_loadu_ps(numbers + 16))};
+#else
+  return hn::GatherIndex(real_tag, numbers, index);
+#endif
+}
+
+// See erf_table.h. A NaN finds some piece, and stays NaN.
+struct ErfPiece {
+  explicit HWY_INLINE ErfPiece(Real x) {
+    const Real size = at_most(hn::Abs(x), erf_last);
+    const Real rounded = hn::MulAdd(size, number(1 / erf_step), number(whole_in_last_bits));
+    index = hn::And(hn::BitCast(int_tag, rounded), hn::Set(int_tag, erf_pieces - 1));
+    t = hn::Sub(size, looked_up(erf_centres, index));
+  }
+  HWY_INLINE Real coefficient(int i) const { return looked_up(erf_coefficients[i], index); }
+
+  Int index;
+  Real t;
+};
+
+struct ErfAndSlope {
+  explicit HWY_INLINE ErfAndSlope(Real x) {
+    const ErfPiece piece(x);
+    Real p = slope = piece.coefficient(erf_degree);
+    for (int i = erf_degree - 1; i > 0; --i) {
+      p = hn::MulAdd(p, piece.t, piece.coefficient(i));
+      slope = hn::MulAdd(slope, piece.t, p);
+    }
+    p = hn::MulAdd(p, piece.t, hn::MulAdd(piece.t, number(erf_rest), piece.coefficient(0)));
+    erf = hn::CopySignToAbs(p, x);
+  }
+  Real erf, slope;
+};
+
+HWY_INLINE Real erf_of(Real x) { return ErfAndSlope(x).erf; }
+
+HWY_INLINE Real x_erf_slope_of(Real x) {
+  const ErfAndSlope at(x);
+  return hn::MulAdd(at.slope, x, at.erf);
 }
 
 // Computes again, one by one in double, the lanes where `special` holds.
