@@ -67,7 +67,8 @@ class AttentionCall : public Call {
     count_ = head_.queries == 0 ? 0 : q.heads();
     heads_ = step.reads[0].sizes[1];
     for (const Operand& operand : operands_) copy_bytes_ += operand.copy_bytes();
-    thread_bytes_ = (tiles::scratch_bytes(head_, gradient_) + 63) / 64 * 64 + copy_bytes_;
+    thread_bytes_ =
+        ((gradient_ ? tiles::gradient_bytes(head_) : tiles::forward_bytes(head_)) + 63) / 64 * 64 + copy_bytes_;
     threads_ = static_cast<int>(std::clamp<int64_t>(count_, 1, thread_count()));
     memory_ = allocate_bytes(static_cast<size_t>(threads_) * thread_bytes_);
   }
@@ -111,7 +112,8 @@ class AttentionCall : public Call {
     if (lengths_) head.length = length_of(addresses, index);
     auto* out = reinterpret_cast<uint16_t*>(address_of(out_, addresses));
     const int64_t width = heads_ * head.outputs, sequence = index / heads_, own = index % heads_ * head.outputs;
-    if (!gradient_) return tiles::forward(head, in, next, out + sequence * head.queries * width + own, width, scratch);
+    if (!gradient_)
+      return tiles::forward(head, in, next, out + sequence * head.queries * width + own, width, nullptr, scratch);
     out += sequence * head.queries * 3 * width + own;
     tiles::gradient(head, in, next, {out, out + width, out + 2 * width, 3 * width}, scratch);
   }

@@ -29,7 +29,8 @@ struct Head {
 bool available();
 
 // A thread's, aligned to 64 bytes; of heads of these sizes.
-size_t scratch_bytes(const Head& head, bool gradient);
+size_t forward_bytes(const Head& head);
+size_t gradient_bytes(const Head& head);
 
 // Between begin() and end() a thread's tiles are set up.
 void begin();
@@ -40,8 +41,9 @@ struct Operands {
   Rows q, k, v, g;
 };
 
-// out[query * pitch + i]: outputs side by side.
-void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch,
+// out[query * pitch + i]: outputs side by side; logs[query] (null: not wanted): the logarithm to base 2 of the sum of
+// the powers that are the weights, up to a whole number of 32 queries.
+void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, float* logs,
              std::byte* scratch);
 
 // The gradients of q, k and v from that of the result; as many queries as keys, as many outputs as features.
