@@ -129,7 +129,7 @@ void fetch_rows(const uint16_t* data, int64_t pitch, int64_t rows, int64_t featu
 inline void fetch_next(const Head& head, const Operands* next, int64_t query) {
   if (next == nullptr) return;
   const int64_t rows = min(side, head.queries - query);
-  const Rows* all[4] = {&next->q, &next->k, &next->v, &next->g};
+  const Rows* all[5] = {&next->q, &next->k, &next->v, &next->g, &next->o};
   for (const Rows* each : all)
     if (each->data != nullptr) fetch_rows<false>(each->data + query * each->pitch, each->pitch, rows, head.features);
 }

@@ -117,8 +117,8 @@ __m512 log2_of(__m512 x) {
 }
 
 // One over the sums, and their logarithms; false if a sum is too large, or no number.
-bool sum_up(const Weighing& weighing, float* shares, float* logs) {
-  constexpr float most = 0x1p60f;
+bool sum_up(const Weighing& weighing, float* shares, float* logs, int64_t rows) {
+  constexpr float most = 0x1p60f, log_2 = 0.693147181f;
   bool fits = true;
   for (int64_t half = 0; half < side; half += 16) {
     __m512 r[16];
@@ -127,8 +127,8 @@ bool sum_up(const Weighing& weighing, float* shares, float* logs) {
     const __m512 sums = join_lanes<together>(r);
     fits &= _mm512_cmp_ps_mask(sums, _mm512_set1_ps(most), _CMP_LT_OQ) == 0xffff;
     _mm512_store_ps(shares + half, _mm512_div_ps(_mm512_set1_ps(1.0f), sums));
-    if (logs != nullptr)
-      _mm512_storeu_ps(logs + half, _mm512_sub_ps(log2_of(sums), _mm512_load_ps(weighing.shifts + half)));
+    const __m512 log = _mm512_sub_ps(log2_of(sums), _mm512_load_ps(weighing.shifts + half));
+    _mm512_mask_storeu_ps(logs + half, first_lanes(rows - half), _mm512_mul_ps(log, _mm512_set1_ps(log_2)));
   }
   return fits;
 }
@@ -137,7 +137,7 @@ bool sum_up(const Weighing& weighing, float* shares, float* logs) {
 struct Queries {
   Left q;
   Sight sight;
-  int64_t keys;
+  int64_t rows, keys;
 };
 
 // Scores of 32 keys, a square.
@@ -161,7 +161,7 @@ void weigh(const Room& room, Products& products, const Queries& queries, __m512 
       if (!whole && key == 0) weighing.look(scores, factor);
       weighing.add(scores, factor, room.weights + key / side * pair);
     }
-    if (sum_up(weighing, shares, logs)) return;
+    if (sum_up(weighing, shares, logs, queries.rows)) return;
   }
 }
 
@@ -183,11 +183,11 @@ void forward(const Head& head, const Operands& in, const Operands* next, uint16_
   Products products;
   for (int64_t query = 0; query < head.queries; query += side) {
     const int64_t keys = keys_of(head, query), rows = min(side, head.queries - query);
-    const Queries queries{left_rows(behind(in.q, query), rows, head.features, room.q), Sight(head, query), keys};
+    const Queries queries{left_rows(behind(in.q, query), rows, head.features, room.q), Sight(head, query), rows, keys};
     fetch_next(head, next, query);
     fetch_rows<true>(out + query * pitch, pitch, rows, head.outputs);
     alignas(64) float shares[side];
-    weigh(room, products, queries, factor, shares, logs ? logs + query : nullptr);
+    weigh(room, products, queries, factor, shares, logs + query);
     for (int64_t i = 0; i < head.outputs; i += side)
       products.multiply<false>(blocks_of(room.weights), room.values_along.at(i / side, 0), keys / depth,
                                room.sums + i * side);

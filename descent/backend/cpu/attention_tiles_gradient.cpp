@@ -1,5 +1,5 @@
 // Everything stands across, a row for each key and a lane for each query. What is multiplied, for 32 keys and 32
-// queries at a time: scores = k q^T, dp = v g^T, and with p = 2^(scores - logs) and ds = p (dp - <g, result>): for each
+// queries at a time: scores = k q^T, dp = v g^T, and with p = 2^(scores - logs) and ds = p (dp - <g, o>): for each
 // 32 keys dv = p g and dk = ds q; and when all ds are there, dq^T = k^T ds. What these 32 keys need stays in the first
 // cache: storing into the second takes as long as all the rest.
 #include "descent/backend/cpu/attention_tiles.h"
@@ -34,8 +34,6 @@ struct Room : Taker {
     const int64_t queries = padded(head.queries), kept = strip < queries ? keys : side;
     logs = take<float>(queries);
     means = take<float>(queries);
-    result = take<uint16_t>(queries * outputs);
-    forward = take<std::byte>(static_cast<int64_t>(forward_bytes(head)));
     scores = take<float>(square);
     dp = take<float>(square);
     shares = take<uint32_t>(group / side * pair);
@@ -55,9 +53,7 @@ struct Room : Taker {
 
   int64_t features, outputs, keys;  // padded
   int64_t strip;
-  float *logs, *means;  // by query
-  uint16_t* result;
-  std::byte* forward;
+  float *logs, *means;                       // by query: to base 2; <g, o>
   float *scores, *dp, *dk, *dv, *sums;       // squares
   uint32_t *shares, *slopes;                 // left operands, of 32 keys: p and ds
   uint16_t *k, *v;                           // of 32 keys
@@ -130,18 +126,22 @@ void weigh(const float* scores, const float* dp, const Sight& sight, const Lanes
   }
 }
 
-// <g, result> of 16 queries each.
-void sum_products(const Rows& g, int64_t queries, int64_t outputs, const uint16_t* result, int64_t pitch, float* to) {
-  for (int64_t query = 0; query < queries; query += 16) {
+// By query, the logarithms and <g, o>. Places behind the last query get no weights.
+void look_at_queries(const Head& head, const Operands& in, const float* logs, const Room& room) {
+  for (int64_t query = 0; query < padded(head.queries); query += 16) {
+    const __mmask16 lanes = first_lanes(head.queries - query);
+    const __m512 log = _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes, logs + query), _mm512_set1_ps(log2_e));
+    _mm512_store_ps(room.logs + query, _mm512_mask_mov_ps(_mm512_set1_ps(0x1p100f), lanes, log));
     __m512 r[16];
 #pragma GCC unroll 16
     for (int64_t j = 0; j < 16; ++j) {
       r[j] = _mm512_setzero_ps();
-      for (int64_t i = 0; i < outputs; i += side)
-        r[j] = _mm512_dpbf16_ps(r[j], reinterpret_cast<__m512bh>(row_part(g, query + j, queries, i, outputs)),
-                                reinterpret_cast<__m512bh>(row_part({result, pitch}, query + j, queries, i, outputs)));
+      for (int64_t i = 0; i < head.outputs; i += side)
+        r[j] =
+            _mm512_dpbf16_ps(r[j], reinterpret_cast<__m512bh>(row_part(in.g, query + j, head.queries, i, head.outputs)),
+                             reinterpret_cast<__m512bh>(row_part(in.o, query + j, head.queries, i, head.outputs)));
     }
-    _mm512_store_ps(to + query, join_lanes<together>(r));
+    _mm512_store_ps(room.means + query, join_lanes<together>(r));
   }
 }
 
@@ -262,10 +262,10 @@ void queries_back(const Head& head, const Room& room, Products& products, const 
 
 size_t gradient_bytes(const Head& head) { return Room(head, nullptr).bytes; }
 
-void gradient(const Head& head, const Operands& in, const Operands* next, const Gradients& to, std::byte* scratch) {
+void gradient(const Head& head, const Operands& in, const float* logs, const Operands* next, const Gradients& to,
+              std::byte* scratch) {
   const Room room(head, scratch);
-  forward(head, in, next, room.result, room.outputs, room.logs, room.forward);
-  sum_products(in.g, head.queries, head.outputs, room.result, room.outputs, room.means);
+  look_at_queries(head, in, logs, room);
   turn_rows(in.k, head.keys, head.features, room.keys_turned, room.keys / depth);
   Products products;
   for (int64_t begin = 0; begin < head.queries; begin += room.strip) {
@@ -277,6 +277,7 @@ void gradient(const Head& head, const Operands& in, const Operands* next, const 
     const bool whole = room.strip >= head.queries, last = begin + room.strip >= head.queries;
     for (int64_t key = 0; key < head.keys; key += side) {
       float *dk = room.dk + (whole ? 0 : key * room.features), *dv = room.dv + (whole ? 0 : key * room.outputs);
+      if (begin == 0) fetch_next(head, next, key);
       keys_back(head, room, products, in, strip, key, dk, dv);
       products.finish();
       if (!last) continue;
@@ -300,6 +301,6 @@ void gradient(const Head& head, const Operands& in, const Operands* next, const 
 #else
 namespace descent::cpu::attention_tiles {
 size_t gradient_bytes(const Head&) { return 0; }
-void gradient(const Head&, const Operands&, const Operands*, const Gradients&, std::byte*) {}
+void gradient(const Head&, const Operands&, const float*, const Operands*, const Gradients&, std::byte*) {}
 }  // namespace descent::cpu::attention_tiles
 #endif
