@@ -43,13 +43,6 @@ class Operand {
   // Features that do not lie side by side are copied first.
   size_t copy_bytes() const { return beside_ ? 0 : (static_cast<size_t>(places() * features()) * 2 + 63) / 64 * 64; }
 
-  // All heads of a sequence: for each place their features, side by side; or nothing, where they lie otherwise.
-  Rows beside(std::byte* const* addresses, int64_t sequence) const {
-    if (view_.strides[1] != features() || !beside_) return {};
-    const auto* data = reinterpret_cast<const uint16_t*>(address_of(view_, addresses));
-    return {data + sequence * view_.strides[0], view_.strides[2]};
-  }
-
   Rows rows(std::byte* const* addresses, int64_t head, std::byte* copy) const {
     const auto* data = reinterpret_cast<const uint16_t*>(address_of(view_, addresses)) + offset_of(view_, head, 2);
     if (beside_) return {data, view_.strides[2]};
@@ -103,24 +96,11 @@ class AttentionCall : public Call {
     const bool lie = copy_bytes_ == 0;  // else the copy of the next head would take this one's place
     tiles::Operands in = operands_of(addresses, begin, memory);
     for (int64_t i = begin; i < end; ++i) {
-      if (i == begin || i % heads_ == 0) read_sequence(addresses, i / heads_);
       const bool last = i + 1 == end;
       const tiles::Operands next = lie && !last ? operands_of(addresses, i + 1, memory) : tiles::Operands{};
       run_head(addresses, i, in, lie && !last ? &next : nullptr, memory + copy_bytes_);
       if (!last) in = lie ? next : operands_of(addresses, i + 1, memory);
     }
-  }
-
-  // Brings a sequence into the second cache, in the order of its memory, where the processor reads ahead. (What is
-  // fetched in the order of heads comes at a third of that speed.)
-  void read_sequence(std::byte* const* addresses, int64_t sequence) const {
-    for (int64_t place = 0; place < std::max(head_.queries, head_.keys); ++place)
-      for (const Operand& operand : operands_) {
-        const Rows rows = operand.beside(addresses, sequence);
-        if (rows.data == nullptr || place >= operand.places()) continue;
-        const auto* at = reinterpret_cast<const volatile uint16_t*>(rows.data + place * rows.pitch);
-        for (int64_t i = 0; i < heads_ * operand.features(); i += 32) static_cast<void>(at[i]);
-      }
   }
 
   tiles::Operands operands_of(std::byte* const* addresses, int64_t index, std::byte* copy) const {

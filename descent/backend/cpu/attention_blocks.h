@@ -125,14 +125,45 @@ void fetch_rows(const uint16_t* data, int64_t pitch, int64_t rows, int64_t featu
       __builtin_prefetch(data + r * pitch + i, to_write ? 1 : 0, to_write ? 3 : 2);
 }
 
-// What belongs to these queries' places in the next head; its keys are as many, or more.
-inline void fetch_next(const Head& head, const Operands* next, int64_t query) {
-  if (next == nullptr) return;
-  const int64_t rows = min(side, head.queries - query);
-  const Rows* all[5] = {&next->q, &next->k, &next->v, &next->g, &next->o};
-  for (const Rows* each : all)
-    if (each->data != nullptr) fetch_rows<false>(each->data + query * each->pitch, each->pitch, rows, head.features);
-}
+// Fetches the next head's rows, few at a time among the work on this one: the memory is far, and can be asked for some
+// lines only at a time.
+class Ahead {
+ public:
+  Ahead(const Head& head, const Operands* next, int64_t steps_a_square) : features_(head.features) {
+    int64_t rows = 0, squares = 0;
+    for (int64_t query = 0; query < head.queries; query += side) squares += keys_of(head, query) / side;
+    if (next != nullptr) {
+      const Rows* all[5] = {&next->q, &next->k, &next->v, &next->g, &next->o};
+      for (int i = 0; i < 5; ++i)
+        if (all[i]->data != nullptr) rows += add(*all[i], i == 1 || i == 2 ? head.keys : head.queries);
+    }
+    rows_a_step_ = (rows + squares * steps_a_square - 1) / (squares * steps_a_square);
+  }
+
+  void step() {
+    for (int64_t i = 0; i < rows_a_step_ && part_ < parts_; ++i) {
+      Part& part = part_of_[part_];
+      fetch_rows<false>(part.rows.data, part.rows.pitch, 1, features_);
+      part.rows.data += part.rows.pitch;
+      if (--part.left == 0) ++part_;
+    }
+  }
+
+ private:
+  struct Part {
+    Rows rows;
+    int64_t left;
+  };
+
+  int64_t add(const Rows& rows, int64_t count) {
+    part_of_[parts_++] = {rows, count};
+    return count;
+  }
+
+  Part part_of_[5];
+  int parts_ = 0, part_ = 0;
+  int64_t features_, rows_a_step_ = 0;
+};
 
 // --- products ---
 

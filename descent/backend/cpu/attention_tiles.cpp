@@ -88,11 +88,12 @@ struct Weighing {
   }
 
   // The weights of a square of scores, rounded and not yet divided by their sums.
-  void add(const float* scores, __m512 factor, uint32_t* weights) {
+  void add(const float* scores, __m512 factor, uint32_t* weights, Ahead& ahead) {
     const __m512i kept = _mm512_set1_epi32(static_cast<int>(0xffff0000));
     for (int64_t half = 0; half < side; half += 16, scores += 2 * block, weights += block)
 #pragma GCC unroll 4
       for (int64_t i = 0; i < 16; ++i) {
+        if (i % 4 == 0) ahead.step();
         const __m512 shift = _mm512_set1_ps(shifts[half + i]);
         const __m512 a = exp2_of(_mm512_fmadd_ps(_mm512_load_ps(scores + i * 16), factor, shift)),
                      b = exp2_of(_mm512_fmadd_ps(_mm512_load_ps(scores + block + i * 16), factor, shift));
@@ -151,7 +152,8 @@ const float* make_scores(const Room& room, Products& products, const Queries& qu
 // The weights of 32 queries. Powers are taken of how far scores are above the largest among the first keys, which all
 // queries see some of. Should others be so much larger that sums leave the range, then of how far they are above the
 // largest of all.
-void weigh(const Room& room, Products& products, const Queries& queries, __m512 factor, float* shares, float* logs) {
+void weigh(const Room& room, Products& products, Ahead& ahead, const Queries& queries, __m512 factor, float* shares,
+           float* logs) {
   for (const bool whole : {false, true}) {
     Weighing weighing;
     for (int64_t key = 0; whole && key < queries.keys; key += side)
@@ -159,7 +161,7 @@ void weigh(const Room& room, Products& products, const Queries& queries, __m512 
     for (int64_t key = 0; key < queries.keys; key += side) {
       const float* scores = make_scores(room, products, queries, key);
       if (!whole && key == 0) weighing.look(scores, factor);
-      weighing.add(scores, factor, room.weights + key / side * pair);
+      weighing.add(scores, factor, room.weights + key / side * pair, ahead);
     }
     if (sum_up(weighing, shares, logs, queries.rows)) return;
   }
@@ -181,13 +183,13 @@ void forward(const Head& head, const Operands& in, const Operands* next, uint16_
   lay_rows(in.v, head.keys, head.outputs, room.values_along);
   const __m512 factor = _mm512_set1_ps(scale_of(head) * log2_e);
   Products products;
+  Ahead ahead(head, next, 8);
   for (int64_t query = 0; query < head.queries; query += side) {
     const int64_t keys = keys_of(head, query), rows = min(side, head.queries - query);
     const Queries queries{left_rows(behind(in.q, query), rows, head.features, room.q), Sight(head, query), rows, keys};
-    fetch_next(head, next, query);
     fetch_rows<true>(out + query * pitch, pitch, rows, head.outputs);
     alignas(64) float shares[side];
-    weigh(room, products, queries, factor, shares, logs + query);
+    weigh(room, products, ahead, queries, factor, shares, logs + query);
     for (int64_t i = 0; i < head.outputs; i += side)
       products.multiply<false>(blocks_of(room.weights), room.values_along.at(i / side, 0), keys / depth,
                                room.sums + i * side);

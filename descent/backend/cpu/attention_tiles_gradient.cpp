@@ -97,8 +97,9 @@ struct Lanes {
 // every key.
 template <bool all>
 void weigh(const float* scores, const float* dp, const Sight& sight, const Lanes& lanes, int64_t key, __m512 factor,
-           uint32_t* shares, uint32_t* slopes, uint32_t* units) {
+           uint32_t* shares, uint32_t* slopes, uint32_t* units, Ahead& ahead) {
   for (int64_t i = 0; i < block; i += 16) {
+    ahead.step();
     __m512i ds[2][2];
 #pragma GCC unroll 2
     for (int upper = 0; upper < 2; ++upper) {
@@ -198,8 +199,8 @@ struct Keys {
 };
 
 // p and ds of 32 keys for some of a strip's queries.
-void weigh_group(const Head& head, const Room& room, Products& products, const Strip& strip, const Keys& keys,
-                 int64_t begin, int64_t end) {
+void weigh_group(const Head& head, const Room& room, Products& products, Ahead& ahead, const Strip& strip,
+                 const Keys& keys, int64_t begin, int64_t end) {
   const __m512 factor = _mm512_set1_ps(scale_of(head) * log2_e);
   for (int64_t i = begin; i < end; i += side) {
     products.multiply<false>(keys.k, room.queries_across.at(i / side, 0), room.features / depth, room.scores);
@@ -210,7 +211,7 @@ void weigh_group(const Head& head, const Room& room, Products& products, const S
     const Lanes lanes(room, query);
     const bool all = keys.first + side <= sight.everywhere;
     (all ? weigh<true> : weigh<false>)(room.scores, room.dp, sight, lanes, keys.first, factor, room.shares + at,
-                                       room.slopes + at, room.weighed.at(i / side, keys.first / depth));
+                                       room.slopes + at, room.weighed.at(i / side, keys.first / depth), ahead);
   }
 }
 
@@ -226,8 +227,8 @@ void add_queries(Products& products, const uint32_t* weights, const Panels& righ
 }
 
 // What a strip of queries gives to 32 keys.
-void keys_back(const Head& head, const Room& room, Products& products, const Operands& in, const Strip& strip,
-               int64_t key, float* dk, float* dv) {
+void keys_back(const Head& head, const Room& room, Products& products, Ahead& ahead, const Operands& in,
+               const Strip& strip, int64_t key, float* dk, float* dv) {
   int64_t first = 0;
   const int64_t end = padded(strip.queries), rows = min(side, head.keys - key);
   while (first < end && keys_of(head, strip.begin + first) <= key) first += side;
@@ -239,7 +240,7 @@ void keys_back(const Head& head, const Room& room, Products& products, const Ope
   }
   for (int64_t begin = first; begin < end; begin += group) {
     const int64_t stop = min(begin + group, end);
-    weigh_group(head, room, products, strip, keys, begin, stop);
+    weigh_group(head, room, products, ahead, strip, keys, begin, stop);
     const bool more = strip.begin > 0 || begin > first;
     add_queries(products, room.slopes, room.queries_along, begin, stop, more, dk, room.features);
     add_queries(products, room.shares, room.cotangents_along, begin, stop, more, dv, room.outputs);
@@ -265,6 +266,7 @@ size_t gradient_bytes(const Head& head) { return Room(head, nullptr).bytes; }
 void gradient(const Head& head, const Operands& in, const float* logs, const Operands* next, const Gradients& to,
               std::byte* scratch) {
   const Room room(head, scratch);
+  Ahead ahead(head, next, 16);
   look_at_queries(head, in, logs, room);
   turn_rows(in.k, head.keys, head.features, room.keys_turned, room.keys / depth);
   Products products;
@@ -277,8 +279,7 @@ void gradient(const Head& head, const Operands& in, const float* logs, const Ope
     const bool whole = room.strip >= head.queries, last = begin + room.strip >= head.queries;
     for (int64_t key = 0; key < head.keys; key += side) {
       float *dk = room.dk + (whole ? 0 : key * room.features), *dv = room.dv + (whole ? 0 : key * room.outputs);
-      if (begin == 0) fetch_next(head, next, key);
-      keys_back(head, room, products, in, strip, key, dk, dv);
+      keys_back(head, room, products, ahead, in, strip, key, dk, dv);
       products.finish();
       if (!last) continue;
       const int64_t rows = min(side, head.keys - key);
