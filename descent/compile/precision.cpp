@@ -23,6 +23,7 @@ enum class Result { f32, bf16, bf16_unless_added };
 struct MixedOp {
   const OpDef* op;
   Result result;
+  int exact = -1;  // the number of an input that is not rounded
 };
 const MixedOp* mixed_op(const OpDef* op) {
   static const MixedOp ops[] = {{&op_def<Matmul>(), Result::f32},
@@ -30,7 +31,7 @@ const MixedOp* mixed_op(const OpDef* op) {
                                 {&op_def<ConvInputGradient>(), Result::bf16_unless_added},
                                 {&op_def<ConvWeightGradient>(), Result::f32},
                                 {&op_def<FusedAttention>(), Result::bf16},
-                                {&op_def<FusedAttentionGradient>(), Result::bf16},
+                                {&op_def<FusedAttentionGradient>(), Result::bf16, FusedAttentionGradient::logs},
                                 {&op_def<MaxPool>(), Result::bf16},
                                 {&op_def<MaxPoolGradient>(), Result::bf16},
                                 {&op_def<SumPool>(), Result::bf16_unless_added},
@@ -68,7 +69,8 @@ Staged round_operands(const Staged& from) {
     const MixedOp* mixed = mixed_op(node.op);
     if (mixed == nullptr || node.outputs[0].dtype != DType::f32) return rewriter.copy(node);
     Tensors in = rewriter.inputs(node);
-    for (Tensor& x : in) x = in_bf16(x);
+    for (int i = 0; i < std::ssize(in); ++i)
+      if (i != mixed->exact) in[i] = in_bf16(in[i]);
     const bool wide =
         mixed->result == Result::f32 || (mixed->result == Result::bf16_unless_added && added.contains({id, 0}));
     Attrs attrs = node.attrs;

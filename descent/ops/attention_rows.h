@@ -50,8 +50,8 @@ inline void check_attention(const InferArgs& args, size_t lengths, std::string_v
     fail(text(name, ": the lengths must be i32 of the first leading sizes, ", lead, ", got ", given));
 }
 
-// The weights of the first keys, those that count for a query.
-inline std::vector<double> attention_weights(const EvalArgs& args, size_t lengths, int64_t item, int64_t query) {
+// The scores of the first keys, those that count for a query, over the square root of a key's size.
+inline std::vector<double> attention_scores(const EvalArgs& args, size_t lengths, int64_t item, int64_t query) {
   const AttentionSizes sizes(args.inputs[0].type.shape, args.inputs[1].type.shape, args.inputs[2].type.shape);
   int64_t seen = sizes.keys;
   if (is_causal(args.attrs)) seen = query + 1 + sizes.keys - sizes.queries;
@@ -62,19 +62,30 @@ inline std::vector<double> attention_weights(const EvalArgs& args, size_t length
   }
   const double* q = args.inputs[0].values.data() + (item * sizes.queries + query) * sizes.features;
   const double* k = args.inputs[1].values.data() + item * sizes.keys * sizes.features;
-  std::vector<double> weights(static_cast<size_t>(seen));
+  std::vector<double> scores(static_cast<size_t>(seen));
   for (int64_t key = 0; key < seen; ++key)
     for (int64_t i = 0; i < sizes.features; ++i)
-      weights[key] += q[i] * k[key * sizes.features + i] / std::sqrt(static_cast<double>(sizes.features));
-  const double largest = *std::ranges::max_element(weights);
+      scores[key] += q[i] * k[key * sizes.features + i] / std::sqrt(static_cast<double>(sizes.features));
+  return scores;
+}
+
+// The logarithm of the sum of scores' exponentials: a weight is exp(score - log_of_sum).
+inline double log_of_sum(std::span<const double> scores) {
+  const double largest = *std::ranges::max_element(scores);
   double total = 0;
-  for (double& weight : weights) total += weight = std::exp(weight - largest);
-  for (double& weight : weights) weight /= total;
+  for (const double score : scores) total += std::exp(score - largest);
+  return largest + std::log(total);
+}
+
+inline std::vector<double> attention_weights(const EvalArgs& args, size_t lengths, int64_t item, int64_t query) {
+  std::vector<double> weights = attention_scores(args, lengths, item, query);
+  const double log = log_of_sum(weights);
+  for (double& weight : weights) weight = std::exp(weight - log);
   return weights;
 }
 
-// The same in ops: [.., Q, K], 0 where a key does not count.
-inline Tensor attention_weights(const ExpandArgs& args, size_t lengths) {
+// The scores in ops: [.., Q, K], minus infinity where a key does not count.
+inline Tensor attention_scores(const ExpandArgs& args, size_t lengths) {
   const Tensor q = args.inputs[0], k = args.inputs[1];
   const double scale = 1 / std::sqrt(static_cast<double>(q.shape().back()));
   const Tensor scores = matmul(q, transpose(k, args.at), args.at) * scale;
@@ -91,7 +102,12 @@ inline Tensor attention_weights(const ExpandArgs& args, size_t lengths) {
     const Tensor within = less(column(), reshape(maximum(args.inputs[lengths], 1.0), beside, args.at));
     mask = mask ? logical_and(mask, within) : within;
   }
-  return softmax(mask ? where(mask, scores, {-HUGE_VAL, args.at}) : scores, args.at);
+  return mask ? where(mask, scores, {-HUGE_VAL, args.at}) : scores;
+}
+
+// [.., Q, K], 0 where a key does not count.
+inline Tensor attention_weights(const ExpandArgs& args, size_t lengths) {
+  return softmax(attention_scores(args, lengths), args.at);
 }
 
 // Inputs of samples: q[.., queries, features], k[.., keys, features], v[.., keys, outputs].

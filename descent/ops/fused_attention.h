@@ -1,17 +1,22 @@
 #pragma once
 
 #include "descent/ops/attention.h"
+#include "descent/ops/cast.h"
+#include "descent/ops/log.h"
 #include "descent/ops/permute.h"
 
 namespace descent {
 
 // Attention and its gradient as a backend may run them whole, where it never stores the weights. Users write attention;
 // the compiler makes these of it. The heads of a place lie side by side, as the products around attention want them.
+// Beside the result it gives the logarithm of each query's sum of exponentials, f32 [B, H, Q], which tells the gradient
+// what a weight is without all others of its query (as in Dao, "FlashAttention-2", 2023).
 struct FusedAttention {
   static constexpr auto name = "fused_attention";
   static constexpr auto summary =
-      "attention of q[B, H, Q, features], k[B, H, K, features], v[B, H, K, m] and perhaps lengths, as [B, Q, H, m]: "
-      "{causal}";
+      "attention of q[B, H, Q, features], k[B, H, K, features], v[B, H, K, m] and perhaps lengths, as [B, Q, H, m], "
+      "and "
+      "the logarithms of sums of exponentials of scores, f32[B, H, Q]: {causal}";
   static constexpr OpClass op_class = OpClass::composite;
   static constexpr int arity = -1;
 
@@ -19,7 +24,7 @@ struct FusedAttention {
     const Type out = Attention::infer(args)[0];
     const Shape& s = out.shape;
     if (s.rank() != 4) fail(text(name, ": needs inputs [sequences, heads, places, features], got ", args.inputs[0]));
-    return {{out.dtype, {s[0], s[2], s[1], s[3]}}};
+    return {{out.dtype, {s[0], s[2], s[1], s[3]}}, {DType::f32, s.first(3)}};
   }
 
   static void evaluate(const EvalArgs& args) {
@@ -27,10 +32,16 @@ struct FusedAttention {
     Dense out{apart, std::vector<double>(args.outputs[0].values.size(), 0)};
     Attention::evaluate({args.inputs, std::span(&out, 1), args.attrs});
     beside_each_other(out, args.outputs[0].values, 1, 0);
+    for (int64_t row = 0, queries = apart.shape[2]; row < std::ssize(args.outputs[1].values); ++row)
+      args.outputs[1].values[row] = log_of_sum(attention_scores(args, 3, row / queries, row % queries));
   }
 
   static Tensors expand(const ExpandArgs& args) {
-    return {permute(apply(op_def<Attention>(), args.inputs, args.attrs, args.at)[0], {0, 2, 1, 3}, args.at)};
+    const Tensor scores = attention_scores(args, 3), largest = max(scores, {-1}, true, args.at);
+    const Tensor sums = sum(exp(sub(scores, largest), args.at), {-1}, true, args.at);
+    const Tensor logs = reshape(add(log(sums, args.at), largest), scores.shape().first(3), args.at);
+    return {permute(apply(op_def<Attention>(), args.inputs, args.attrs, args.at)[0], {0, 2, 1, 3}, args.at),
+            logs.dtype() == DType::f32 ? logs : cast(logs, DType::f32, args.at)};
   }
 
   static Samples samples() {

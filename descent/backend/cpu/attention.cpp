@@ -1,12 +1,14 @@
 #include "descent/backend/cpu/attention.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 
 #include "descent/backend/cpu/attention_tiles.h"
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
 #include "descent/core/array.h"
+#include "descent/ops/fused_attention_gradient.h"
 
 namespace descent::cpu {
 
@@ -58,16 +60,21 @@ class Operand {
 
 class AttentionCall : public Call {
  public:
-  explicit AttentionCall(const CallStep& step) : gradient_(step.what == gradient_name), out_(step.writes[0]) {
-    const size_t operands = gradient_ ? 4 : 3;
+  explicit AttentionCall(const CallStep& step)
+      : gradient_(step.what == gradient_name),
+        out_(step.writes[0]),
+        logs_(gradient_ ? step.reads[FusedAttentionGradient::logs] : step.writes[1]) {
+    const size_t operands = gradient_ ? 5 : 3, lengths = gradient_ ? FusedAttentionGradient::lengths : 3;
     for (size_t i = 0; i < operands; ++i) operands_.emplace_back(step.reads[i]);
-    if (step.reads.size() > operands) lengths_ = step.reads[operands];
+    if (step.reads.size() > lengths) lengths_ = step.reads[lengths];
     const Operand &q = operands_[0], &k = operands_[1], &v = operands_[2];
     head_ = {q.places(), k.places(), q.features(), v.features(), step.attrs.integer("causal") != 0, k.places()};
     count_ = head_.queries == 0 ? 0 : q.heads();
     heads_ = step.reads[0].sizes[1];
     for (const Operand& operand : operands_) copy_bytes_ += operand.copy_bytes();
-    thread_bytes_ = (tiles::scratch_bytes(head_, gradient_) + 63) / 64 * 64 + copy_bytes_;
+    if (gradient_) logs_bytes_ = (static_cast<size_t>(head_.queries) * sizeof(float) + 63) / 64 * 64;
+    thread_bytes_ = ((gradient_ ? tiles::gradient_bytes(head_) : tiles::forward_bytes(head_)) + 63) / 64 * 64 +
+                    copy_bytes_ + logs_bytes_;
     threads_ = static_cast<int>(std::clamp<int64_t>(count_, 1, thread_count()));
     memory_ = allocate_bytes(static_cast<size_t>(threads_) * thread_bytes_);
   }
@@ -97,12 +104,12 @@ class AttentionCall : public Call {
   }
 
   tiles::Operands operands_of(std::byte* const* addresses, int64_t index, std::byte* copy) const {
-    Rows rows[4];
+    Rows rows[5];
     for (size_t i = 0; i < operands_.size(); ++i) {
       rows[i] = operands_[i].rows(addresses, index, copy);
       copy += operands_[i].copy_bytes();
     }
-    return {rows[0], rows[1], rows[2], rows[3]};
+    return {rows[0], rows[1], rows[2], rows[3], rows[4]};
   }
 
   void run_head(std::byte* const* addresses, int64_t index, const tiles::Operands& in, const tiles::Operands* next,
@@ -111,9 +118,21 @@ class AttentionCall : public Call {
     if (lengths_) head.length = length_of(addresses, index);
     auto* out = reinterpret_cast<uint16_t*>(address_of(out_, addresses));
     const int64_t width = heads_ * head.outputs, sequence = index / heads_, own = index % heads_ * head.outputs;
-    if (!gradient_) return tiles::forward(head, in, next, out + sequence * head.queries * width + own, width, scratch);
+    if (!gradient_) {
+      float* logs = reinterpret_cast<float*>(address_of(logs_, addresses)) + index * head.queries;
+      return tiles::forward(head, in, next, out + sequence * head.queries * width + own, width, logs, scratch);
+    }
+    float* logs = reinterpret_cast<float*>(scratch);
+    for (int64_t i = 0; i < head.queries; ++i) logs[i] = log_of(addresses, index, i);
     out += sequence * head.queries * 3 * width + own;
-    tiles::gradient(head, in, next, {out, out + width, out + 2 * width, 3 * width}, scratch);
+    tiles::gradient(head, in, logs, next, {out, out + width, out + 2 * width, 3 * width}, scratch + logs_bytes_);
+  }
+
+  float log_of(std::byte* const* addresses, int64_t index, int64_t query) const {
+    const std::byte* data = address_of(logs_, addresses);
+    const int64_t at = offset_of(logs_, index, 2) + query * logs_.strides[2];
+    if (logs_.dtype == DType::f32) return reinterpret_cast<const float*>(data)[at];
+    return std::bit_cast<float>(uint32_t{reinterpret_cast<const uint16_t*>(data)[at]} << 16);
   }
 
   int64_t length_of(std::byte* const* addresses, int64_t index) const {
@@ -122,12 +141,12 @@ class AttentionCall : public Call {
   }
 
   bool gradient_;
-  View out_;
+  View out_, logs_;
   std::optional<View> lengths_;
   std::vector<Operand> operands_;
   Head head_;
   int64_t count_ = 0, heads_ = 1;  // of all sequences together; of one
-  size_t copy_bytes_ = 0, thread_bytes_ = 0;
+  size_t copy_bytes_ = 0, logs_bytes_ = 0, thread_bytes_ = 0;
   int threads_ = 1;
   std::shared_ptr<std::byte[]> memory_;
 };

@@ -29,26 +29,30 @@ struct Head {
 bool available();
 
 // A thread's, aligned to 64 bytes; of heads of these sizes.
-size_t scratch_bytes(const Head& head, bool gradient);
+size_t forward_bytes(const Head& head);
+size_t gradient_bytes(const Head& head);
 
 // Between begin() and end() a thread's tiles are set up.
 void begin();
 void end();
 
-// Of one head, and of the next one, which is fetched meanwhile (null: there is none).
+// Of one head, and of the next one, which is fetched meanwhile (null: there is none). The cotangent g and the result o
+// are the gradient's.
 struct Operands {
-  Rows q, k, v, g;
+  Rows q, k, v, g, o;
 };
 
-// out[query * pitch + i]: outputs side by side.
-void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch,
+// out[query * pitch + i]: outputs side by side; logs[query]: the logarithms of sums of exponentials of scores.
+void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, float* logs,
              std::byte* scratch);
 
-// The gradients of q, k and v from that of the result; as many queries as keys, as many outputs as features.
+// The gradients of q, k and v from that of the result, and what forward() gave; as many queries as keys, as many
+// outputs as features.
 struct Gradients {
   uint16_t *q, *k, *v;
   int64_t pitch;
 };
-void gradient(const Head& head, const Operands& in, const Operands* next, const Gradients& to, std::byte* scratch);
+void gradient(const Head& head, const Operands& in, const float* logs, const Operands* next, const Gradients& to,
+              std::byte* scratch);
 
 }  // namespace descent::cpu::attention_tiles
