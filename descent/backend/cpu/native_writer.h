@@ -147,6 +147,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_node(int id, int made, bool some);
   void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
+  void write_pair(int id);
   void write_compute(int id, int made);
   void round(const Zmm& to, const Zmm& from);
   void convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype);
