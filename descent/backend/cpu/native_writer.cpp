@@ -418,9 +418,9 @@ void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& i
   switch (op) {
     case Arith::neg: return vpxord(to, in[0], each(uint32_t{0x80000000}));
     case Arith::exp: return write_exp(to, in[0]);
-    case Arith::tanh: return write_tanh(to, in[0]);
-    case Arith::erf: return write_erf(to, nullptr, in[0]);
-    case Arith::x_erf_slope: return write_erf(temporary(), &to, in[0]);
+    case Arith::tanh: return write_in_pieces(tanh_pieces, to, nullptr, in[0]);
+    case Arith::erf: return write_in_pieces(erf_pieces, to, nullptr, in[0]);
+    case Arith::x_erf_slope: return write_erfs(temporary(), to, in[0]);
     case Arith::sqrt: return vsqrtps(to, in[0]);
     case Arith::floor: return vrndscaleps(to, in[0], 9);
     case Arith::add: return vaddps(to, in[0], in[1]);
