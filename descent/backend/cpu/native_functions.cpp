@@ -1,7 +1,7 @@
 // The elementary functions of native loops: instruction for instruction those of tile_math-inl.h, which says how they
 // come about.
-#include "descent/backend/cpu/erf_table.h"
 #include "descent/backend/cpu/native_writer.h"
+#include "descent/backend/cpu/piecewise.h"
 
 #if defined(__x86_64__)
 #include <algorithm>
@@ -23,12 +23,6 @@ void NativeWriter::write_polynomial(const Zmm& to, const Zmm& x, std::initialize
 void NativeWriter::limit(const Zmm& to, const Zmm& x, float most) {
   spread(to, most);
   vminps(to, to, x);
-}
-
-void NativeWriter::copy_sign(const Zmm& to, const Zmm& sign, const Zmm& spare) {
-  vpandd(to, to, each(magnitude_bits));
-  vpandd(spare, sign, each(sign_bit));
-  vpord(to, to, spare);
 }
 
 // `x` is used up.
@@ -53,26 +47,6 @@ void NativeWriter::write_exp(const Zmm& to, const Zmm& x) {
   write_exp_in_range(to, n, inside, p);
 }
 
-void NativeWriter::write_tanh(const Zmm& to, const Zmm& x) {
-  const Zmm size = temporary(), low = temporary(), a = temporary(), b = temporary(), c = temporary();
-  vpandd(size, x, each(magnitude_bits));
-  vcmpps(near_, size, each(0.625f), 17);
-  vmulps(a, x, x);
-  write_polynomial(b, a, {-0.333333313f, 0.133332223f, -0.053948462f, 0.0217087492f, -0.00819508638f, 0.00215763575f});
-  vmulps(low, a, x);
-  vfmadd213ps(low, b, x);
-  vaddps(size, size, size);
-  limit(a, size, 40);
-  write_exp_in_range(to, a, b, c);
-  vaddps(b, to, each(1.0f));
-  spread(a, 2);
-  write_quotient(to, a, b, c, size);
-  spread(a, 1);
-  vsubps(to, a, to);
-  copy_sign(to, x, a);
-  vmovaps(to | near_, low);
-}
-
 // One of 32 numbers for each lane.
 void NativeWriter::look_up(const Zmm& to, const Zmm& index, const float* numbers) {
   Words words[2];
@@ -82,27 +56,31 @@ void NativeWriter::look_up(const Zmm& to, const Zmm& index, const float* numbers
   vpermt2ps(to, index, lanes(words[1]));
 }
 
-// erf, and the derivative of x erf(x) if there is a place for that.
-void NativeWriter::write_erf(const Zmm& erf, const Zmm* x_erf_slope, const Zmm& x) {
+// The slope if there is a place for it.
+void NativeWriter::write_in_pieces(const Pieces& table, const Zmm& value, const Zmm* slope, const Zmm& x) {
   const Zmm t = temporary(), piece = temporary(), next = temporary();
   vpandd(piece, x, each(magnitude_bits));
-  limit(t, piece, erf_last);
+  limit(t, piece, table.last());
   spread(piece, whole_in_last_bits);
-  vfmadd231ps(piece, t, each(1 / erf_step));
-  look_up(next, piece, erf_centres);
+  vfmadd231ps(piece, t, each(1 / table.step));
+  look_up(next, piece, table.centres);
   vsubps(t, t, next);
-  look_up(erf, piece, erf_coefficients[erf_degree]);
-  if (x_erf_slope != nullptr) vmovaps(*x_erf_slope, erf);
-  for (int i = erf_degree - 1; i > 0; --i) {
-    look_up(next, piece, erf_coefficients[i]);
-    vfmadd213ps(erf, t, next);
-    if (x_erf_slope != nullptr) vfmadd213ps(*x_erf_slope, t, erf);
+  look_up(value, piece, table.coefficients[table.degree]);
+  if (slope != nullptr) vmovaps(*slope, value);
+  for (int i = table.degree - 1; i > 0; --i) {
+    look_up(next, piece, table.coefficients[i]);
+    vfmadd213ps(value, t, next);
+    if (slope != nullptr) vfmadd213ps(*slope, t, value);
   }
-  look_up(next, piece, erf_coefficients[0]);
-  vfmadd231ps(next, t, each(erf_rest));
-  vfmadd213ps(erf, t, next);
-  vpternlogd(erf, x, each(sign_bit), 0xf8);  // itself, or x and the sign
-  if (x_erf_slope != nullptr) vfmadd213ps(*x_erf_slope, x, erf);
+  look_up(next, piece, table.coefficients[0]);
+  if (table.rest != 0) vfmadd231ps(next, t, each(table.rest));
+  vfmadd213ps(value, t, next);
+  vpternlogd(value, x, each(sign_bit), 0xf8);  // itself, or x and the sign
+}
+
+void NativeWriter::write_erfs(const Zmm& erf, const Zmm& x_erf_slope, const Zmm& x) {
+  write_in_pieces(erf_pieces, erf, &x_erf_slope, x);
+  vfmadd213ps(x_erf_slope, x, erf);
 }
 
 // erf and x_erf_slope of the same number are made at once: where in the loop the other one is, else -1.
@@ -117,7 +95,7 @@ int NativeWriter::twin(size_t at) const {
 
 void NativeWriter::write_twins(int id, int other, int made) {
   const Zmm x = get(node(id).in[0]), one(made), two(place_of(other) = take());
-  node(id).arith == Arith::erf ? write_erf(one, &two, x) : write_erf(two, &one, x);
+  node(id).arith == Arith::erf ? write_erfs(one, two, x) : write_erfs(two, one, x);
   if (node(id).in_bf16) round(one, one);
   if (node(other).in_bf16) round(two, two);
 }

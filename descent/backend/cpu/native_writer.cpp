@@ -258,8 +258,10 @@ void NativeWriter::write_elements(bool some, int copies) {
   second_place_ = place_;
   for (size_t at = 0; at < loop_.size(); ++at) {
     const int id = loop_[at];
+    const bool pair = copies == 2 && node(id).kind == Kind::store && view(id).dtype == DType::bf16;
+    if (pair) write_pair(id);
     for (copy_ = 0; copy_ < copies; ++copy_) {
-      is_sink(id) ? write_node(id, -1, some) : write_value(at, some);
+      if (!pair) is_sink(id) ? write_node(id, -1, some) : write_value(at, some);
       give_back();
       end_arguments(at);
     }
@@ -292,12 +294,8 @@ void NativeWriter::end_arguments(size_t at) {
 }
 
 bool NativeWriter::has_long_chains() const {
-  return std::ranges::any_of(loop_, [&](int id) {
-    if (node(id).kind != Kind::compute || !node(id).arith) return false;
-    const Arith op = *node(id).arith;
-    return op == Arith::exp || op == Arith::tanh || op == Arith::erf || op == Arith::x_erf_slope || op == Arith::div ||
-           op == Arith::sqrt;
-  });
+  constexpr Arith chains[] = {Arith::exp, Arith::tanh, Arith::erf, Arith::x_erf_slope, Arith::div, Arith::sqrt};
+  return std::ranges::any_of(loop_, [&](int id) { return std::ranges::count(chains, node(id).arith) > 0; });
 }
 
 void NativeWriter::write_node(int id, int made, bool some) {
@@ -355,6 +353,16 @@ void NativeWriter::write_store(int id, bool some) {
   size_of(view(id).dtype) == 1 ? vpmovdb(to, value) : vmovups(to, value);
 }
 
+// Both copies, rounded at once and side by side.
+void NativeWriter::write_pair(int id) {
+  copy_ = 1;
+  const Zmm second = get(stored(id)), both = temporary();
+  copy_ = 0;
+  prefetch_store(id);
+  vcvtne2ps2bf16(both, second, get(stored(id)));
+  vmovdqu16(ptr[at(id)], both);
+}
+
 // --- Arithmetic ---
 
 void NativeWriter::write_compute(int id, int made) {
@@ -410,9 +418,9 @@ void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& i
   switch (op) {
     case Arith::neg: return vpxord(to, in[0], each(uint32_t{0x80000000}));
     case Arith::exp: return write_exp(to, in[0]);
-    case Arith::tanh: return write_tanh(to, in[0]);
-    case Arith::erf: return write_erf(to, nullptr, in[0]);
-    case Arith::x_erf_slope: return write_erf(temporary(), &to, in[0]);
+    case Arith::tanh: return write_in_pieces(tanh_pieces, to, nullptr, in[0]);
+    case Arith::erf: return write_in_pieces(erf_pieces, to, nullptr, in[0]);
+    case Arith::x_erf_slope: return write_erfs(temporary(), to, in[0]);
     case Arith::sqrt: return vsqrtps(to, in[0]);
     case Arith::floor: return vrndscaleps(to, in[0], 9);
     case Arith::add: return vaddps(to, in[0], in[1]);

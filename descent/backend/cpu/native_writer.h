@@ -11,6 +11,7 @@
 #include <map>
 #include <vector>
 
+#include "descent/backend/cpu/piecewise.h"
 #include "descent/backend/cpu/tile_layout.h"
 
 namespace descent::cpu {
@@ -126,7 +127,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   const Xbyak::Reg64 addresses_ = rdi, index_ = rsi, run_ = rdx, whole_ = r10, ahead_ = r11;
   // Streams' bases; more of them are on the stack, and come to `fetched_`, where the addresses are no longer wanted.
   const Xbyak::Reg64 bases_[10] = {rax, rcx, r8, r9, rbx, rbp, r12, r13, r14, r15}, fetched_ = rdi;
-  const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, near_ = k4, some_ = k7;
+  const Xbyak::Opmask test_ = k1, usual_ = k2, zero_ = k3, some_ = k7;
 
  private:
   using Zmm = Xbyak::Zmm;
@@ -154,6 +155,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_node(int id, int made, bool some);
   void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
+  void write_pair(int id);
   void round(const Zmm& to, const Zmm& from);
   void convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype);
   void truth(const Zmm& to);
@@ -165,15 +167,14 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   // native_functions.cpp
   void write_exp(const Zmm& to, const Zmm& x);
-  void write_tanh(const Zmm& to, const Zmm& x);
-  void write_erf(const Zmm& erf, const Zmm* x_erf_slope, const Zmm& x);
+  void write_in_pieces(const Pieces& table, const Zmm& value, const Zmm* slope, const Zmm& x);
+  void write_erfs(const Zmm& erf, const Zmm& x_erf_slope, const Zmm& x);
   void look_up(const Zmm& to, const Zmm& index, const float* numbers);
   int twin(size_t at) const;
   void write_twins(int id, int other, int made);
   void write_exp_in_range(const Zmm& to, const Zmm& x, const Zmm& n, const Zmm& p);
   void write_polynomial(const Zmm& to, const Zmm& x, std::initializer_list<float> coefficients);
   void limit(const Zmm& to, const Zmm& x, float most);
-  void copy_sign(const Zmm& to, const Zmm& sign, const Zmm& spare);
 
   // 32 bits behind the code: one place for all lanes of an operand, or to be spread to a register's.
   Xbyak::Label& label_of(uint32_t bits) { return numbers_[bits]; }

@@ -10,7 +10,7 @@
 
 #include <cmath>
 
-#include "descent/backend/cpu/erf_table.h"
+#include "descent/backend/cpu/piecewise.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace descent::cpu::HWY_NAMESPACE {
@@ -135,17 +135,6 @@ HWY_INLINE Real log_of(Real x) {
   return hn::IfThenElse(ordinary, result, special);
 }
 
-// Below 0.625 an odd polynomial fitted to 2e-10, above 1 - 2 / (e^2x + 1).
-HWY_INLINE Real tanh_of(Real x) {
-  const Real size = hn::Abs(x), square = hn::Mul(x, x);
-  const Real p =
-      polynomial(square, -0.333333313f, 0.133332223f, -0.053948462f, 0.0217087492f, -0.00819508638f, 0.00215763575f);
-  const Real low = hn::MulAdd(hn::Mul(square, x), p, x);
-  const Real e = exp_in_range(at_most(hn::Add(size, size), 40.0f));
-  const Real high = hn::CopySign(hn::Sub(number(1), divided(number(2), hn::Add(e, number(1)))), x);
-  return hn::IfThenElse(hn::Lt(size, number(0.625f)), low, high);
-}
-
 // One of 32 numbers for each lane.
 HWY_INLINE Real looked_up(const float* numbers, Int index) {
 #if HWY_TARGET == HWY_AVX3
@@ -155,39 +144,31 @@ HWY_INLINE Real looked_up(const float* numbers, Int index) {
 #endif
 }
 
-// See erf_table.h. A NaN finds some piece, and stays NaN.
-struct ErfPiece {
-  explicit HWY_INLINE ErfPiece(Real x) {
-    const Real size = at_most(hn::Abs(x), erf_last);
-    const Real rounded = hn::MulAdd(size, number(1 / erf_step), number(whole_in_last_bits));
-    index = hn::And(hn::BitCast(int_tag, rounded), hn::Set(int_tag, erf_pieces - 1));
-    t = hn::Sub(size, looked_up(erf_centres, index));
-  }
-  HWY_INLINE Real coefficient(int i) const { return looked_up(erf_coefficients[i], index); }
-
-  Int index;
-  Real t;
-};
-
-struct ErfAndSlope {
-  explicit HWY_INLINE ErfAndSlope(Real x) {
-    const ErfPiece piece(x);
-    Real p = slope = piece.coefficient(erf_degree);
-    for (int i = erf_degree - 1; i > 0; --i) {
-      p = hn::MulAdd(p, piece.t, piece.coefficient(i));
-      slope = hn::MulAdd(slope, piece.t, p);
+// An odd function and its slope, see piecewise.h. A NaN finds some piece, and stays NaN.
+struct InPieces {
+  HWY_INLINE InPieces(const Pieces& table, Real x) {
+    const Real size = at_most(hn::Abs(x), table.last());
+    const Real rounded = hn::MulAdd(size, number(1 / table.step), number(whole_in_last_bits));
+    const Int piece = hn::And(hn::BitCast(int_tag, rounded), hn::Set(int_tag, piece_count - 1));
+    const Real t = hn::Sub(size, looked_up(table.centres, piece));
+    value = slope = looked_up(table.coefficients[table.degree], piece);
+    for (int i = table.degree - 1; i > 0; --i) {
+      value = hn::MulAdd(value, t, looked_up(table.coefficients[i], piece));
+      slope = hn::MulAdd(slope, t, value);
     }
-    p = hn::MulAdd(p, piece.t, hn::MulAdd(piece.t, number(erf_rest), piece.coefficient(0)));
-    erf = hn::CopySignToAbs(p, x);
+    Real constant = looked_up(table.coefficients[0], piece);
+    if (table.rest != 0) constant = hn::MulAdd(t, number(table.rest), constant);
+    value = hn::CopySignToAbs(hn::MulAdd(value, t, constant), x);
   }
-  Real erf, slope;
+  Real value, slope;
 };
 
-HWY_INLINE Real erf_of(Real x) { return ErfAndSlope(x).erf; }
+HWY_INLINE Real tanh_of(Real x) { return InPieces(tanh_pieces, x).value; }
+HWY_INLINE Real erf_of(Real x) { return InPieces(erf_pieces, x).value; }
 
 HWY_INLINE Real x_erf_slope_of(Real x) {
-  const ErfAndSlope at(x);
-  return hn::MulAdd(at.slope, x, at.erf);
+  const InPieces erf(erf_pieces, x);
+  return hn::MulAdd(erf.slope, x, erf.value);
 }
 
 // Computes again, one by one in double, the lanes where `special` holds.
