@@ -145,6 +145,18 @@ TEST(Attention, IsTheSameForEveryNumberOfThreads) {
   set_thread_count(before);
 }
 
+// So much larger than those of the first keys that exponentials taken of the difference leave the range.
+TEST(Attention, ScoresMayBeLargerBehindTheFirstKeys) {
+  Attending attending({1, 1, 70, 70, 16, 16, false});
+  for (int64_t place = 0; place < 70; ++place) {
+    attending.inputs["q"].set(place * 16, 64);
+    attending.inputs["k"].set(place * 16, place < 40 ? -16 : 16);
+  }
+  const std::vector<Dense> wanted = attending.meaning();
+  const std::vector<Array> got = attending.run(true);
+  for (const size_t i : {0, 3}) EXPECT_LT(relative_error(got[i], wanted[i]), 0.01) << "result " << i;
+}
+
 TEST(Attention, KeysThatDoNotCountMayHoldAnything) {
   Attending attending({2, 2, 40, 40, 16, 16, false, {40, 10}});
   const std::vector<Array> before = attending.run(true);

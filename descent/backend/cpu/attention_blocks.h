@@ -17,11 +17,22 @@ constexpr int64_t pair = 2 * block;    // units of two blocks side by side
 constexpr int64_t square = 4 * block;  // f32 of 32 x 32
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t padded(int64_t size) { return (size + side - 1) / side * side; }
 
 // How many keys, in whole blocks, some of 32 queries see.
 inline int64_t keys_of(const Head& head, int64_t query) {
   return padded(head.visible(min(query + side, head.queries) - 1));
+}
+
+// Head::visible of 16 queries.
+inline __m512i visible_to(const Head& head, int64_t query) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const int64_t length = min(max(head.length, 1), head.keys), first = query + 1 + head.keys - head.queries;
+  const __m512i all = _mm512_set1_epi32(static_cast<int32_t>(length));
+  const __m512i own = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int32_t>(first)));
+  const __mmask16 there = first_lanes(head.queries - query);
+  return _mm512_maskz_mov_epi32(there, head.causal ? _mm512_maskz_min_epi32(0xffff, own, all) : all);
 }
 
 // --- operands ---

@@ -48,8 +48,8 @@ struct Sight {
   int64_t everywhere;
 
   Sight(const Head& head, int64_t query) {
-    for (int64_t i = 0; i < side; ++i)
-      keys[i] = query + i < head.queries ? static_cast<int32_t>(head.visible(query + i)) : 1;
+    for (int64_t i = 0; i < side; i += 16)
+      _mm512_store_si512(keys + i, _mm512_maskz_max_epi32(0xffff, visible_to(head, query + i), _mm512_set1_epi32(1)));
     everywhere = query + side <= head.queries ? keys[0] : 1;
   }
 };

@@ -71,10 +71,8 @@ struct Sight {
   int64_t everywhere;
 
   Sight(const Head& head, int64_t query) {
-    alignas(64) int32_t counts[side];
-    for (int64_t i = 0; i < side; ++i) counts[i] = static_cast<int32_t>(head.visible(query + i));
-    for (int i = 0; i < 2; ++i) keys[i] = _mm512_load_si512(counts + 16 * i);
-    everywhere = counts[side - 1] == 0 ? 0 : counts[0];
+    for (int i = 0; i < 2; ++i) keys[i] = visible_to(head, query + 16 * i);
+    everywhere = query + side <= head.queries ? head.visible(query) : 0;
   }
   __mmask16 lanes(int half, int64_t key) const {
     return _mm512_cmpgt_epi32_mask(keys[half], _mm512_set1_epi32(static_cast<int32_t>(key)));
