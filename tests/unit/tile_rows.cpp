@@ -1,4 +1,5 @@
 // Kernels of rows: some rows at a time, beside kernels that sum the columns of what they read.
+#include "descent/backend/cpu/tile_layout.h"
 #include "tile_testing.h"
 
 namespace descent::cpu {
@@ -70,6 +71,31 @@ TEST_F(TileMachine, AddsATableThatComesAgainAndNormalises) {
       writer.keep(writer.cast(writer.scalar(ScalarOp::div, centred, writer.spread(deviation)), DType::bf16));
       expect_right_everywhere(writer, {.ulps = 2, .absolute = 1e-5});
     }
+}
+
+// What is read late goes past the caches.
+TEST_F(TileMachine, StoresRowsThatAreReadLate) {
+  Writer writer(1100, 128);
+  const int32_t x = writer.load(writer.buffer(DType::f32, random_.reals(1100 * 128)));
+  const int32_t centred = writer.sub(x, writer.spread(mean_of_row(writer, x)));
+  const BufferId late = writer.keep(writer.cast(centred, DType::bf16)),
+                 soon = writer.keep(writer.cast(writer.mul(centred, centred), DType::bf16));
+  const View large{late, DType::f32, 0, {int64_t{1} << 22}, {0}};
+  const auto reads = [&](BufferId id) {
+    LoopKernel kernel{1, 1100 * 128, {{.op = LoopOp::load, .view = 0}}, {writer.dense(id)}};
+    return Step{LoopStep{{kernel}}, ""};
+  };
+  const auto writes_much = [&] {
+    LoopKernel kernel{1, int64_t{1} << 22, {{.op = LoopOp::store, .args = {0, -1, -1}, .view = 0}}, {large}};
+    kernel.views[0].buffer = soon;
+    return Step{LoopStep{{kernel}}, ""};
+  };
+  writer.program.steps = {Step{writer.step, ""}, reads(soon), writes_much(), reads(late)};
+  for (const BufferId id : {late, soon}) writer.program.buffers[id].role = BufferRole::temporary;
+  writer.program.buffers[soon].offset = 1100 * 128 * 2;
+  EXPECT_TRUE(BufferPlaces(writer.program).is_read_late(late));
+  EXPECT_FALSE(BufferPlaces(writer.program).is_read_late(soon));
+  expect_right_everywhere(writer, {.ulps = 2, .absolute = 1e-5});
 }
 
 // Each row has its own lane in what is computed of rows: sums that lie far apart must not mix.

@@ -280,28 +280,32 @@ class Writer {
 
 using Bytes = std::vector<std::vector<std::byte>>;  // by buffer
 
-// The buffers' bytes after a run. They lie between canaries, which must survive.
+// The buffers' bytes after a run. They lie on lines of their own, between canaries, which must survive.
 inline Bytes machine_bytes(const Writer& writer, int threads) {
-  constexpr size_t margin = 256;
+  constexpr size_t margin = 256, line = 64;
   constexpr auto canary = std::byte{0xA5};
   Bytes memory;
   std::vector<std::byte*> addresses;
   for (size_t id = 0; id < writer.values.size(); ++id) {
     const DType dtype = writer.program.buffers[id].type.dtype;
     const size_t width = size_of(dtype), bytes = writer.values[id].size() * width;
-    memory.emplace_back(bytes + 2 * margin, canary);
-    for (size_t i = 0; i < writer.values[id].size(); ++i)
-      write_element(writer.values[id][i], &memory[id][margin + i * width], dtype);
+    memory.emplace_back(bytes + 2 * margin + line, canary);
+    std::byte* begin = memory[id].data() + margin;
+    begin += line - reinterpret_cast<uintptr_t>(begin) % line;
+    for (size_t i = 0; i < writer.values[id].size(); ++i) write_element(writer.values[id][i], begin + i * width, dtype);
+    addresses.push_back(begin);
   }
-  for (std::vector<std::byte>& each : memory) addresses.push_back(each.data() + margin);
   const TileLaunch launch(writer.step, writer.program, threads);
   launch.run(addresses.data());
   Bytes out;
-  for (const std::vector<std::byte>& each : memory) {
+  for (size_t id = 0; id < memory.size(); ++id) {
     const auto is_canary = [](std::byte byte) { return byte == canary; };
-    EXPECT_TRUE(std::all_of(each.begin(), each.begin() + margin, is_canary)) << "wrote before a buffer";
-    EXPECT_TRUE(std::all_of(each.end() - margin, each.end(), is_canary)) << "wrote behind a buffer";
-    out.emplace_back(each.begin() + margin, each.end() - margin);
+    const std::byte *begin = addresses[id],
+                    *end = begin + writer.values[id].size() * size_of(writer.program.buffers[id].type.dtype);
+    EXPECT_TRUE(std::all_of(std::as_const(memory[id]).data(), begin, is_canary)) << "wrote before a buffer";
+    EXPECT_TRUE(std::all_of(end, std::as_const(memory[id]).data() + memory[id].size(), is_canary))
+        << "wrote behind a buffer";
+    out.emplace_back(begin, end);
   }
   return out;
 }

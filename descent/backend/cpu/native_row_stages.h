@@ -15,7 +15,8 @@ class RowStages : public NativeWriter {
         columns_(columns),
         stage_(body.nodes.size(), 0),
         kept_(body.nodes.size(), -1),
-        stored_(body.nodes.size(), -1) {}
+        stored_(body.nodes.size(), -1),
+        passes_caches_(body.nodes.size(), false) {}
 
   bool sort_by_stage();  // false if there is something that has no instruction here
   bool overwrites();     // something is read after it may have been written
@@ -40,6 +41,7 @@ class RowStages : public NativeWriter {
   // of rows that come again and again begin anew after row_period() rows, which is the same for all of a kernel.
   int64_t row_step(int id) const override;
   int64_t row_period(int id) const override;
+  bool passes_caches(int id) const override { return passes_caches_[static_cast<size_t>(id)]; }
   int64_t period_rows() const { return period_rows_; }
 
   const int64_t columns_;
@@ -53,12 +55,14 @@ class RowStages : public NativeWriter {
   bool is_known(int id);
   int used_in(int id) const { return sums_rows(id) ? stage(id) - 1 : stage(id); }
   void fill_stages(const std::vector<int>& order);
+  void find_late_stores();
   void keep(int id);
   void require(int id, int in, const std::vector<int>& order);
   int last_stage_of(int load) const;
 
   std::vector<int> stage_;  // by node: when its value is there
   std::vector<int> kept_, stored_;
+  std::vector<bool> passes_caches_;
   int kept_count_ = 0;
   int64_t period_rows_ = 0;
 };

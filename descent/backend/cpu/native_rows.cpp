@@ -45,6 +45,7 @@ class RowWriter : public RowStages {
     find_row_bases();
     set_tail_mask();
     write_all_rows();
+    sfence();  // what passes the caches is there before the others go on
     leave();
     finish();
     return getCode<Code>();
@@ -431,7 +432,8 @@ class RowWriter : public RowStages {
     if (bytes > 0 && loads_first(id, in_)) prefetcht0(ptr[at(id) + static_cast<int>(bytes)]);
   }
   void prefetch_store(int id) override {
-    if (const int64_t bytes = bytes_ahead(id); bytes > 0) prefetchw(ptr[at(id) + static_cast<int>(bytes)]);
+    if (const int64_t bytes = bytes_ahead(id); bytes > 0 && !passes_caches(id))
+      prefetchw(ptr[at(id) + static_cast<int>(bytes)]);
   }
 
   std::span<const int> column_sums_;  // numbers of registers, by node

@@ -348,7 +348,7 @@ void NativeWriter::write_store(int id, bool some) {
   if (view(id).dtype == DType::bf16) {
     const Xbyak::Ymm half(temporary().getIdx());
     vcvtneps2bf16(half, value);
-    return vmovdqu16(to, half);
+    return !some && passes_caches(id) ? vmovntdq(to, half) : vmovdqu16(to, half);
   }
   size_of(view(id).dtype) == 1 ? vpmovdb(to, value) : vmovups(to, value);
 }

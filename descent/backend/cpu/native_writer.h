@@ -97,6 +97,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
   virtual void prefetch_load(int) {}
   virtual void prefetch_store(int) {}
+  virtual bool passes_caches(int) const { return false; }  // a store of bf16: it goes to memory right away
   virtual void write_steady_load(int id, const Xbyak::Zmm& to, bool some) = 0;
   virtual void add_to_sum(int, const Xbyak::Zmm&) {}
   virtual void write_random(int, const Xbyak::Zmm&) {}

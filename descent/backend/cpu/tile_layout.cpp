@@ -50,6 +50,20 @@ bool BufferPlaces::may_overlap(const TileView& a, const TileView& b) const {
   return x.base == y.base && x.begin < y.end && y.begin < x.end;
 }
 
+bool BufferPlaces::is_read_late(BufferId buffer) const {
+  constexpr int64_t caches = int64_t{8} << 20;  // bytes
+  const auto touches = [buffer](const std::vector<View>& views) {
+    return std::ranges::find(views, buffer, &View::buffer) != views.end();
+  };
+  const auto writer = std::ranges::find_if(program_.steps, [&](const Step& each) { return touches(writes_of(each)); });
+  int64_t written = 0;
+  for (auto step = writer; step != program_.steps.end(); ++step) {
+    if (step != writer && touches(reads_of(*step))) return written > caches;
+    for (const View& view : writes_of(*step)) written += view.elements() * static_cast<int64_t>(size_of(view.dtype));
+  }
+  return false;
+}
+
 bool BufferPlaces::same(const TileView& a, const TileView& b) const {
   const Range x = range(a), y = range(b);
   return x.base == y.base && x.begin == y.begin && size_of(a.dtype) == size_of(b.dtype) && a.axes == b.axes &&

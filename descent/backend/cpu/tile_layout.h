@@ -14,6 +14,9 @@ class BufferPlaces {
   explicit BufferPlaces(const Program& program) : program_(program) {}
 
   bool may_overlap(const TileView& a, const TileView& b) const;
+  bool is_temporary(BufferId buffer) const { return program_.buffers[buffer].role == BufferRole::temporary; }
+  // Before it is read so much else is written that it will not be in the caches any more.
+  bool is_read_late(BufferId buffer) const;
   bool is_passing(BufferId buffer) const { return program_.buffers[buffer].role == BufferRole::passing; }
   bool same(const TileView& a, const TileView& b) const;  // each flat index at one address, with elements of one width
 
