@@ -23,6 +23,12 @@ int64_t RowStages::row_period(int id) const {
   return period > columns_ && period % columns_ == 0 ? period / columns_ : 0;
 }
 
+int RowStages::sums_before(Level level, int id) const {
+  int found = 0;
+  for (int before = 0; before < id; ++before) found += node(before).kind == Kind::reduce && node(before).level == level;
+  return found;
+}
+
 // --- What belongs where ---
 
 bool RowStages::sort_by_stage() {
@@ -50,14 +56,13 @@ bool RowStages::sort_by_stage() {
 // Whole lines, of rounded values that a gradient will read: what is there before they are written need not be read.
 void RowStages::find_late_stores() {
   constexpr int64_t large = int64_t{1} << 17;
-  const int all = static_cast<int>(body_.nodes.size());
-  for (int id = 0; id < all; ++id) {
+  for (int id = 0; id < nodes(); ++id) {
     if (node(id).kind != Kind::store || node(id).level != Level::element || columns_ % (2 * lane_group) != 0) continue;
     const TileView& to = view(id);
     const bool plain = to.contiguous() && to.offset == 0 && to.dtype == DType::bf16 && to.sizes[0] >= large;
     if (!plain || !places_.is_temporary(to.buffer) || !places_.is_read_late(to.buffer)) continue;
     bool is_read = false;
-    for (int load = 0; load < all; ++load)
+    for (int load = 0; load < nodes(); ++load)
       is_read |= node(load).kind == Kind::load && places_.may_overlap(to, view(load));
     passes_caches_[static_cast<size_t>(id)] = !is_read;
   }
@@ -74,7 +79,7 @@ std::vector<int> RowStages::arguments_of(int id) const {
 std::vector<int> RowStages::needed() const {
   std::vector<bool> wanted(body_.nodes.size(), false);
   std::vector<int> out;
-  for (int id = static_cast<int>(body_.nodes.size()); id-- > 0;) {
+  for (int id = nodes(); id-- > 0;) {
     const bool end = node(id).kind == Kind::store ? node(id).level != Level::column : sums_columns(id);
     if (node(id).kind == Kind::dead || (!end && !wanted[static_cast<size_t>(id)])) continue;
     out.push_back(id);
@@ -139,7 +144,7 @@ void RowStages::fill_stages(const std::vector<int>& order) {
 
 void RowStages::keep(int id) {
   if (kept_beside(id) >= 0 || kept_in_store(id) >= 0) return;
-  for (int store = 0; store < static_cast<int>(body_.nodes.size()); ++store)
+  for (int store = 0; store < nodes(); ++store)
     if (node(store).kind == Kind::store && node(store).level == Level::element && arguments(store)[0] == id &&
         view(store).dtype == DType::f32) {
       stored_[static_cast<size_t>(id)] = store;
@@ -186,9 +191,9 @@ bool RowStages::overwrites() {
       if (node(store).kind == Kind::store && node(load).kind == Kind::load &&
           places_.may_overlap(view(store), view(load)) && !is_over(store, load))
         return true;
-  for (int store = 0; store < static_cast<int>(body_.nodes.size()); ++store)
+  for (int store = 0; store < nodes(); ++store)
     if (node(store).kind == Kind::store && node(store).level == Level::row)
-      for (int load = 0; load < static_cast<int>(body_.nodes.size()); ++load)
+      for (int load = 0; load < nodes(); ++load)
         if (node(load).kind == Kind::load && places_.may_overlap(view(store), view(load))) return true;
   return false;
 }

@@ -25,11 +25,13 @@ class RowStages : public NativeWriter {
 
   int64_t pitch() const { return round_up(columns_, lane_group) + lane_group; }  // of what is kept
   int64_t bytes_of_row() const;                                                  // that are read, written and kept
+  int nodes() const { return static_cast<int>(body_.nodes.size()); }
   int stage(int id) const { return stage_[static_cast<size_t>(id)]; }
   bool of_row(int id) const { return (node(id).level == Level::row && !node(id).uniform) || repeats_in_row(id); }
   bool repeats_in_row(int id) const;  // a load of elements that shows one value for all of a row
   bool sums_rows(int id) const { return node(id).kind == Kind::reduce && node(id).level == Level::row; }
   bool sums_columns(int id) const { return node(id).kind == Kind::reduce && node(id).level == Level::column; }
+  int sums_before(Level level, int id) const;  // in order of nodes
   bool is_kept(int id, int in) const { return node(id).kind == Kind::compute && stage(id) < in; }
   // What is kept of a node: its place beside, or the store that it lies in anyway; -1: none.
   int kept_beside(int id) const { return kept_[static_cast<size_t>(id)]; }

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <limits>
-#include <ranges>
 
 namespace descent::cpu {
 
@@ -25,7 +24,7 @@ class RowWriter : public RowStages {
   Code write() {
     if (!sort_by_stage() || overwrites() || !has_room()) return nullptr;
     choose_turns();
-    enter(words_before_vectors + 8 * (pointer_vector() + (column_sums_before(nodes()) + 7) / 8 - 1));
+    enter(words_before_vectors + 8 * (pointer_vector() + (sums_before(Level::column, nodes()) + 7) / 8 - 1));
     mov(addresses_word_, addresses_);
     mov(row_word_, index_);
     lea(whole_, ptr[index_ + run_]);
@@ -70,23 +69,15 @@ class RowWriter : public RowStages {
   // --- The stack: words, then vectors of random sources, of rows' sums, and pointers to columns' sums ---
 
   int sum_vector() const { return 1 + 2 * static_cast<int>(random_.size()); }
-  int pointer_vector() const { return sum_vector() + most_turns_ * row_sums_before(nodes()); }
+  int pointer_vector() const { return sum_vector() + most_turns_ * sums_before(Level::row, nodes()); }
   Xbyak::Address source_vector(int id, int which) {
     const auto number = static_cast<int>(std::ranges::find(random_, id) - random_.begin());
     return ptr[rsp + vector_bytes * (1 + 2 * number + which)];
   }
-  int nodes() const { return static_cast<int>(body_.nodes.size()); }
-  int row_sums_before(int id) const {
-    return static_cast<int>(std::ranges::count_if(std::views::iota(0, id), [&](int each) { return sums_rows(each); }));
-  }
-  int column_sums_before(int id) const {
-    return static_cast<int>(
-        std::ranges::count_if(std::views::iota(0, id), [&](int each) { return sums_columns(each); }));
-  }
   // The lanes of a sum of the first row.
-  int sum_offset(int id) const { return vector_bytes * (sum_vector() + most_turns_ * row_sums_before(id)); }
+  int sum_offset(int id) const { return vector_bytes * (sum_vector() + most_turns_ * sums_before(Level::row, id)); }
   Xbyak::Address pointer(int id) const {
-    return qword[rsp + vector_bytes * pointer_vector() + 8 * column_sums_before(id)];
+    return qword[rsp + vector_bytes * pointer_vector() + 8 * sums_before(Level::column, id)];
   }
 
   // --- Rows ---
