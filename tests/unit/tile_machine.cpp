@@ -95,6 +95,21 @@ TEST_F(TileMachine, ComputesScalarsOfEveryFloatAtEveryLevel) {
         }
 }
 
+// Code has instructions of their own for these.
+TEST_F(TileMachine, ComputesReciprocalsNearTheEndsOfTheRange) {
+  Values divisors = random_.reals(3000, -4, 4);
+  for (int exponent = -149; exponent < 128; ++exponent)
+    for (const double mantissa : {1.0, 1.00000012, 1.5, 1.99999976}) divisors.push_back(std::ldexp(mantissa, exponent));
+  Writer ordinary(1, 3000);
+  ordinary.keep(ordinary.scalar(ScalarOp::div, ordinary.constant(1),
+                                ordinary.load(ordinary.buffer(DType::f32, random_.reals(3000, 0.5, 900)))));
+  expect_right_everywhere(ordinary);
+  divisors.insert(divisors.end(), usual.begin(), usual.end());
+  Writer writer(1, std::ssize(divisors));
+  writer.keep(writer.scalar(ScalarOp::div, writer.constant(1), writer.load(writer.buffer(DType::f32, divisors))));
+  expect_right_everywhere(writer);
+}
+
 TEST_F(TileMachine, ComputesSinesNearAndFar) {
   for (const ScalarOp op : {ScalarOp::sin, ScalarOp::cos}) {
     Values angles = random_.reals(3000, -10, 10), far = random_.reals(500, -8000, 8000),

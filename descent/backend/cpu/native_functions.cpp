@@ -12,6 +12,59 @@ namespace {
 constexpr uint32_t sign_bit = 0x80000000, magnitude_bits = 0x7fffffff;
 }
 
+// As in tile_math-inl.h: from an estimate, unless something is near the ends of the range. (Square roots are left to
+// the processor: its divider works on them while this goes on beside it.)
+void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t) {
+  estimate_reciprocal(r, b, t);
+  vmulps(to, a, r);
+  is_usual(usual_, to, t);
+  is_usual(test_, b, t);
+  vcmpps(zero_, a, each(uint32_t{0}), 0);
+  korw(zero_, zero_, usual_);
+  kandw(zero_, zero_, test_);
+  kortestw(zero_, zero_);
+  slow_.emplace_back(to.getIdx(), a.getIdx(), b.getIdx());
+  jnc(slow_.back().begin, T_NEAR);
+  vmovaps(t, a);
+  vfnmadd231ps(t, b, to);
+  vfmadd231ps(to | usual_, t, r);
+  L(slow_.back().end);
+}
+
+void NativeWriter::estimate_reciprocal(const Zmm& r, const Zmm& b, const Zmm& t) {
+  vrcp14ps(r, b);
+  spread(t, 1);
+  vfnmadd231ps(t, b, r);
+  vfmadd213ps(r, t, r);
+}
+
+// The same for a dividend of 1: only the divisor can be near the ends of the range.
+void NativeWriter::write_reciprocal(const Zmm& to, const Zmm& one, const Zmm& b) {
+  const Zmm r = temporary();
+  estimate_reciprocal(r, b, to);
+  is_usual(usual_, b, to);
+  kortestw(usual_, usual_);
+  slow_.emplace_back(to.getIdx(), one.getIdx(), b.getIdx());
+  jnc(slow_.back().begin, T_NEAR);
+  vmovaps(to, one);
+  vfnmadd231ps(to, b, r);
+  vfmadd213ps(to, r, r);
+  L(slow_.back().end);
+}
+
+bool NativeWriter::is_reciprocal(const TileNode& of) const {
+  return of.arith == Arith::div && of.type == LaneType::real && node(of.in[0]).kind == Kind::constant &&
+         node(of.in[0]).bits == std::bit_cast<uint32_t>(1.0f);
+}
+
+// 2^-50 to 2^50, of the magnitude.
+void NativeWriter::is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t) {
+  constexpr uint32_t least = (127 - 50) << 23, range = 100u << 23;
+  vpandd(t, x, each(uint32_t{0x7fffffff}));
+  vpsubd(t, t, each(uint32_t{least}));
+  vpcmpud(to, t, each(uint32_t{range}), 1);
+}
+
 // Horner's scheme; coefficients from the constant term up.
 void NativeWriter::write_polynomial(const Zmm& to, const Zmm& x, std::initializer_list<float> coefficients) {
   const float* c = coefficients.end() - 1;

@@ -374,6 +374,8 @@ void NativeWriter::write_compute(int id, int made) {
     if (arg >= 0) in.push_back(get(arg));
   if (of.type == LaneType::u32 && *of.arith == Arith::less)
     vpcmpud(test_, in[0], in[1], 1), truth(to);
+  else if (is_reciprocal(of))
+    write_reciprocal(to, in[0], in[1]);
   else
     of.type == LaneType::real ? write_real(*of.arith, to, in) : write_whole(*of.arith, to, in);
   if (of.in_bf16) round(to, to);
@@ -444,36 +446,6 @@ void NativeWriter::keep_nan(const Zmm& to, const Zmm& first) {
 void NativeWriter::write_where(const Zmm& to, const std::vector<Zmm>& in) {
   vptestmd(test_, in[0], in[0]);
   vblendmps(to | test_, in[2], in[1]);
-}
-
-// As in tile_math-inl.h: from an estimate, unless something is near the ends of the range. (Square roots are left to
-// the processor: its divider works on them while this goes on beside it.)
-void NativeWriter::write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t) {
-  vrcp14ps(r, b);
-  spread(t, 1);
-  vfnmadd231ps(t, b, r);
-  vfmadd213ps(r, t, r);
-  vmulps(to, a, r);
-  is_usual(usual_, to, t);
-  is_usual(test_, b, t);
-  vcmpps(zero_, a, each(uint32_t{0}), 0);
-  korw(zero_, zero_, usual_);
-  kandw(zero_, zero_, test_);
-  kortestw(zero_, zero_);
-  slow_.emplace_back(to.getIdx(), a.getIdx(), b.getIdx());
-  jnc(slow_.back().begin, T_NEAR);
-  vmovaps(t, a);
-  vfnmadd231ps(t, b, to);
-  vfmadd231ps(to | usual_, t, r);
-  L(slow_.back().end);
-}
-
-// 2^-50 to 2^50, of the magnitude.
-void NativeWriter::is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t) {
-  constexpr uint32_t least = (127 - 50) << 23, range = 100u << 23;
-  vpandd(t, x, each(uint32_t{0x7fffffff}));
-  vpsubd(t, t, each(uint32_t{least}));
-  vpcmpud(to, t, each(uint32_t{range}), 1);
 }
 
 void NativeWriter::finish() {

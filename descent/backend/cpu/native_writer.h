@@ -163,10 +163,13 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_whole(Arith op, const Zmm& to, const std::vector<Zmm>& in);
   void write_real(Arith op, const Zmm& to, const std::vector<Zmm>& in);
   void write_where(const Zmm& to, const std::vector<Zmm>& in);
-  void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t);
-  void is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t);
 
   // native_functions.cpp
+  void write_quotient(const Zmm& to, const Zmm& a, const Zmm& b, const Zmm& r, const Zmm& t);
+  void is_usual(const Xbyak::Opmask& to, const Zmm& x, const Zmm& t);
+  void estimate_reciprocal(const Zmm& r, const Zmm& b, const Zmm& t);
+  void write_reciprocal(const Zmm& to, const Zmm& one, const Zmm& b);
+  bool is_reciprocal(const TileNode& of) const;
   void write_exp(const Zmm& to, const Zmm& x);
   void write_in_pieces(const Pieces& table, const Zmm& value, const Zmm* slope, const Zmm& x);
   void write_erfs(const Zmm& erf, const Zmm& x_erf_slope, const Zmm& x);

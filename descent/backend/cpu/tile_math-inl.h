@@ -36,7 +36,8 @@ HWY_INLINE Real at_most(Real x, float high) { return hn::IfThenElse(hn::Gt(x, nu
 
 // Quotients and square roots, rounded correctly. AVX-512 takes 16 and 18 cycles for them and can do nothing else with
 // the unit meanwhile; from its estimates of 14 bits, fused multiply-adds get the same bits in half the time (Markstein,
-// "IA-64 and Elementary Functions", 2000, chapters 8 and 9) unless something is near the ends of the range.
+// "IA-64 and Elementary Functions", 2000, chapters 8 and 9) unless something is near the ends of the range. One quotient
+// is an exception: a power of two over a mantissa of ones gets the neighbour that is 2^-24 of a unit farther.
 #if HWY_TARGET == HWY_AVX3
 // Lanes from 2^-b to 2^b, for positive x.
 template <int b>
