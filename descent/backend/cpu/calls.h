@@ -1,6 +1,7 @@
 // The kernels that CallSteps name: each is prepared once, when its program is compiled.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -8,10 +9,12 @@
 
 namespace descent::cpu {
 
+// Memory that nothing is kept in from run to run: so many bytes for each of so many threads.
 struct Scratch {
   size_t bytes = 0;
   int threads = 0;
 };
+inline Scratch larger(Scratch a, Scratch b) { return {std::max(a.bytes, b.bytes), std::max(a.threads, b.threads)}; }
 
 class Call {
  public:
@@ -20,8 +23,8 @@ class Call {
   // Takes what an earlier call of the same program packs of its right operand, which both read as it is; false if they
   // pack it differently.
   virtual bool takes_panels_of(Call&) { return false; }
-  // Memory that nothing is kept in from run to run: so many bytes for each of so many threads. All calls of a program
-  // work in the same, so that it stays in the threads' second caches.
+  // What it wants, and where that is. All calls of a program work in the same memory, so that it stays in the threads'
+  // second caches.
   virtual Scratch scratch() const { return {}; }
   virtual void use_scratch(std::byte*, size_t /*bytes between threads*/) {}
   virtual std::string kernel() const = 0;             // which implementation runs: for logs, profiles and tests

@@ -69,11 +69,8 @@ class CpuExecutable : public Executable {
 
   void share_scratch() {
     Scratch most;
-    for (const Work& work : work_) {
-      if (!work.call) continue;
-      const Scratch wanted = work.call->scratch();
-      most = {std::max(most.bytes, wanted.bytes), std::max(most.threads, wanted.threads)};
-    }
+    for (const Work& work : work_)
+      if (work.call) most = larger(most, work.call->scratch());
     if (most.bytes == 0) return;
     scratch_ = allocate_bytes(most.bytes * static_cast<size_t>(most.threads));
     for (const Work& work : work_)

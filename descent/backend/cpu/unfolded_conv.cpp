@@ -51,6 +51,12 @@ class UnfoldedConv : public Call {
   }
   std::string kernel() const override { return text("unfolded, ", whole_->kernel()); }
 
+  Scratch scratch() const override { return rest_ ? larger(whole_->scratch(), rest_->scratch()) : whole_->scratch(); }
+  void use_scratch(std::byte* memory, size_t bytes) override {
+    whole_->use_scratch(memory, bytes);
+    if (rest_) rest_->use_scratch(memory, bytes);
+  }
+
  private:
   std::unique_ptr<Call> product(int64_t examples) const {
     const int64_t rows = examples * p_.shape.places, outputs = p_.shape.outputs;
