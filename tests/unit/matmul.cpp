@@ -88,6 +88,16 @@ TEST(Matmul, LargeOnes) {
   for (const Case& c : cases) EXPECT_LT(worst_error(c), 1.0) << to_text(c);
 }
 
+// Rows that are multiplied from where they lie: whole tiles of them and what is left, at once and in parts along k.
+TEST(Matmul, RowsThatLieAlongTheSum) {
+  const Case cases[] = {{97, 200, 96, false, false, DType::bf16, DType::bf16, true, true},
+                        {200, 330, 128, false, true, DType::bf16, DType::f32, false, false},
+                        {130, 64, 512, false, true, DType::bf16, DType::bf16, false, false},
+                        {97, 200, 1056, false, false, DType::bf16, DType::bf16, true, false},
+                        {97, 333, 1056, false, true, DType::bf16, DType::f32, false, true}};
+  for (const Case& c : cases) EXPECT_LT(worst_error(c), 1.0) << to_text(c);
+}
+
 // The weights of a recurrent layer are multiplied with again and again, and packed once.
 TEST(Matmul, OneRightOperandForMany) {
   Graph graph;
