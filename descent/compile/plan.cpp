@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <span>
 
 #include "descent/compile/lower.h"
 
@@ -51,16 +52,23 @@ struct Life {
   std::vector<BufferId> members;  // buffers that follow each other in one place
 };
 
-// How a loop step uses one buffer.
+// The loop kernels of a step: its own, or the epilogue of its call.
+std::span<const LoopKernel> kernels_of(const Step& step) {
+  if (const auto* loop = std::get_if<LoopStep>(&step.work)) return loop->kernels;
+  const auto& epilogue = std::get<CallStep>(step.work).epilogue;
+  return epilogue ? std::span(&*epilogue, 1) : std::span<const LoopKernel>();
+}
+
+// How loop kernels use one buffer.
 struct LoopUse {
   int kernels = 0;  // that touch it
   const LoopKernel* kernel = nullptr;
   bool elementwise = true;  // only whole, in order, at element level
 };
 
-LoopUse use_in(const LoopStep& step, BufferId buffer) {
+LoopUse use_in(std::span<const LoopKernel> kernels, BufferId buffer) {
   LoopUse use;
-  for (const LoopKernel& kernel : step.kernels) {
+  for (const LoopKernel& kernel : kernels) {
     bool touched = false;
     for (const Instr& instr : kernel.body) {
       if (instr.view < 0 || kernel.views[instr.view].buffer != buffer) {
@@ -95,15 +103,11 @@ class MemoryPlan {
   }
 
   // A value that is last read where another of its size is first written hands its place on, if one loop kernel reads
-  // the one and writes the other element by element. A kernel with reductions may read a row again after it has
-  // begun to write it, so it does not.
+  // the one and writes the other element by element; an epilogue is one, unless its product reads the value too. A
+  // kernel with reductions may read a row again after it has begun to write it, so it does not.
   void donate() {
-    for (size_t i = 0; i < program_.steps.size(); ++i) {
-      const auto* loop = std::get_if<LoopStep>(&program_.steps[i].work);
-      if (loop == nullptr) continue;
-      for (const BufferId target : buffers_in(writes_of(program_.steps[i])))
-        hand_on(static_cast<int>(i), *loop, target);
-    }
+    for (size_t i = 0; i < program_.steps.size(); ++i)
+      for (const BufferId target : buffers_in(writes_of(program_.steps[i]))) hand_on(static_cast<int>(i), target);
   }
 
   void place() {
@@ -130,15 +134,19 @@ class MemoryPlan {
     life.last = step;
   }
 
-  void hand_on(int step, const LoopStep& loop, BufferId target) {
+  void hand_on(int step, BufferId target) {
     const int to = life_of_[target];
     if (to < 0 || lives_[to].first != step) return;
-    const LoopUse written = use_in(loop, target);
+    const std::span<const LoopKernel> kernels = kernels_of(program_.steps[step]);
+    const auto* call = std::get_if<CallStep>(&program_.steps[step].work);
+    const std::set<BufferId> operands = call ? buffers_in(call->reads) : std::set<BufferId>{};
+    const LoopUse written = use_in(kernels, target);
     if (written.kernels != 1 || !written.elementwise || has_reduction(*written.kernel)) return;
     for (const BufferId source : buffers_in(reads_of(program_.steps[step]))) {
       const int from = life_of_[source];
       if (from < 0 || from == to || lives_[from].last != step || lives_[from].bytes != lives_[to].bytes) continue;
-      const LoopUse read = use_in(loop, source);
+      if (operands.contains(source)) continue;
+      const LoopUse read = use_in(kernels, source);
       const bool same_width =
           size_of(program_.buffers[source].type.dtype) == size_of(program_.buffers[target].type.dtype);
       if (read.kernels != 1 || read.kernel != written.kernel || !read.elementwise || !same_width) continue;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "descent/base/text.h"
 
@@ -22,6 +23,26 @@ std::shared_ptr<std::byte[]> allocate_bytes(size_t bytes) {
 }
 
 Array::Array(Type type) : type_(type), bytes_(allocate_bytes(static_cast<size_t>(type.bytes()))) {}
+
+Array Array::lasting(const Array& values) {
+  constexpr size_t line = 64, block = size_t{16} << 20, small = 4096;
+  static std::mutex guard;
+  static std::shared_ptr<std::byte[]> open;  // the block that has room yet
+  static size_t used = 0;
+  const size_t bytes = (values.bytes().size() + line - 1) / line * line;
+  if (bytes < small || bytes > block / 2) return values.clone();
+  const std::lock_guard lock(guard);
+  if (open == nullptr || used + bytes > block) {
+    open = allocate_bytes(block);
+    used = 0;
+  }
+  Array out;
+  out.type_ = values.type_;
+  out.bytes_ = {open, open.get() + used};
+  used += bytes;
+  std::ranges::copy(values.bytes(), out.data());
+  return out;
+}
 
 namespace {
 

@@ -27,6 +27,10 @@ class Array {
   static Array scalar(float value) { return from(std::span<const float>(&value, 1), {}); }
   static Array full(Type type, double value);
 
+  // A copy that lies beside other such copies, in huge pages that they share: for what lives long and is read in every
+  // step. Their memory is given back when none of a block of them is left.
+  static Array lasting(const Array& values);
+
   explicit operator bool() const { return bytes_ != nullptr; }
   const Type& type() const { return type_; }
   const Shape& shape() const { return type_.shape; }

@@ -13,7 +13,7 @@ namespace descent::nn {
 // in graphs and in checkpoints ("net.hidden.weight").
 class State {
  public:
-  State(std::string name, Array value) : name_(std::move(name)), array_(std::move(value)) {}
+  State(std::string name, const Array& value) : name_(std::move(name)), array_(Array::lasting(value)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 

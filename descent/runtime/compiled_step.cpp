@@ -36,7 +36,7 @@ CompiledStep::CompiledStep(const Graph& graph, std::span<const Value> results, c
   for (const BufferId output : program_.outputs)
     if (program_.buffers[output].role == BufferRole::output) bind(static_cast<int>(output), Array(program_.buffers[output].type));
   for (const CarriedInput& carry : carried_)
-    bind(static_cast<int>(by_name_.at(carry.name)), Array(program_.buffers[by_name_.at(carry.name)].type));
+    bind(static_cast<int>(by_name_.at(carry.name)), Array::lasting(Array(program_.buffers[by_name_.at(carry.name)].type)));
   executable_ = backend.compile(program_, executable);
 }
 

@@ -256,6 +256,35 @@ TEST(Memory, TemporariesShareTheArenaAndDyingOnesAreTakenOver) {
   EXPECT_LE(program.arena_bytes, 2 * 100 * 100 * 4 + 256) << to_text(program);
 }
 
+// The places of what the only epilogue writes, and of what it reads beside the product.
+std::pair<int64_t, int64_t> places_of_epilogue(const Program& program) {
+  for (const Step& step : program.steps) {
+    const auto* call = std::get_if<CallStep>(&step.work);
+    if (call == nullptr || !call->epilogue) continue;
+    for (const View& view : reads_of(step))
+      if (program.buffers[view.buffer].role == BufferRole::temporary)
+        return {program.buffers[writes_of(step)[0].buffer].offset, program.buffers[view.buffer].offset};
+  }
+  ADD_FAILURE() << "there is no epilogue in\n" << to_text(program);
+  return {};
+}
+
+TEST(Memory, AnEpilogueTakesThePlaceOfWhatItReadsLast) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {128, 128}});
+  const Tensor slope = matmul(x, transpose(x)), scaled = matmul(x, x) * slope;
+  const auto [to, from] = places_of_epilogue(compiled(graph, {matmul(scaled, x)}));
+  EXPECT_EQ(to, from);
+}
+
+TEST(Memory, AnEpilogueLeavesThePlaceOfWhatItsProductReads) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {128, 128}});
+  const Tensor slope = matmul(x, transpose(x)), scaled = matmul(slope, x) * slope;
+  const auto [to, from] = places_of_epilogue(compiled(graph, {matmul(scaled, x)}));
+  EXPECT_NE(to, from);
+}
+
 TEST(Memory, TheVerifierSeesAnOverlap) {
   Graph graph;
   Tensor x = input(graph, "x", {DType::f32, {100, 100}});
