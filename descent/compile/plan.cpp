@@ -103,8 +103,9 @@ class MemoryPlan {
   }
 
   // A value that is last read where another of its size is first written hands its place on, if one loop kernel reads
-  // the one and writes the other element by element; an epilogue is one, unless its product reads the value too. A
-  // kernel with reductions may read a row again after it has begun to write it, so it does not.
+  // the one and writes the other element by element: the lines that it writes are those that it has just read. An
+  // epilogue is such a kernel, unless its product reads the value too. Down columns kernels go more than once, and would
+  // have to write late.
   void donate() {
     for (size_t i = 0; i < program_.steps.size(); ++i)
       for (const BufferId target : buffers_in(writes_of(program_.steps[i]))) hand_on(static_cast<int>(i), target);
@@ -141,7 +142,7 @@ class MemoryPlan {
     const auto* call = std::get_if<CallStep>(&program_.steps[step].work);
     const std::set<BufferId> operands = call ? buffers_in(call->reads) : std::set<BufferId>{};
     const LoopUse written = use_in(kernels, target);
-    if (written.kernels != 1 || !written.elementwise || has_reduction(*written.kernel)) return;
+    if (written.kernels != 1 || !written.elementwise || reduces_columns(*written.kernel)) return;
     for (const BufferId source : buffers_in(reads_of(program_.steps[step]))) {
       const int from = life_of_[source];
       if (from < 0 || from == to || lives_[from].last != step || lives_[from].bytes != lives_[to].bytes) continue;
@@ -165,8 +166,9 @@ class MemoryPlan {
     return std::none_of(first_written, kernel.body.end(), touches(source));
   }
 
-  static bool has_reduction(const LoopKernel& kernel) {
-    return std::ranges::any_of(kernel.body, [](const Instr& instr) { return instr.op >= LoopOp::sum; });
+  static bool reduces_columns(const LoopKernel& kernel) {
+    return std::ranges::any_of(
+        kernel.body, [](const Instr& instr) { return instr.op >= LoopOp::sum && instr.level == Level::column; });
   }
 
   void join(int from, int to) {

@@ -352,6 +352,22 @@ TEST(Memory, APlaceIsTakenOverAfterItsLastRead) {
   expect_same_fused(graph, {matmul(early, late), matmul(kept, early)});
 }
 
+// The sum under a norm lies where one of its terms did, in whole rows and in those that are gone through in phases.
+TEST(Memory, ASumUnderANormTakesATermsPlace) {
+  for (const int64_t width : {48, 5000}) {
+    Graph graph;
+    const Tensor x = input(graph, "x", {DType::f32, {4, 4}}), y = input(graph, "y", {DType::f32, {4, width}});
+    const Tensor term = matmul(x, y), sum = term + y, normal = softmax(sum);
+    const std::vector<Value> results{matmul(x, sum).value(), matmul(x, normal).value()};
+    const Program program = compile_graph(graph, results, {}).program;
+    const auto* loop = std::get_if<LoopStep>(&program.steps[1].work);
+    ASSERT_TRUE(loop != nullptr && loop->kernels[0].columns == width);
+    EXPECT_EQ(program.buffers[writes_of(program.steps[0])[0].buffer].offset,
+              program.buffers[writes_of(program.steps[1])[0].buffer].offset);
+    expect_same_fused(graph, {matmul(x, sum), matmul(x, normal)});
+  }
+}
+
 TEST(Updates, AnInputIsReadBeforeItsNewValueTakesItsPlace) {
   Graph graph;
   const Tensor w = input(graph, "w", {DType::f32, {4, 4}}), x = input(graph, "x", {DType::f32, {4, 4}});
