@@ -4,6 +4,7 @@
 #include <span>
 
 #include "descent/compile/lower.h"
+#include "descent/ops/fused_attention_gradient.h"
 
 namespace descent {
 
@@ -88,6 +89,20 @@ LoopUse use_in(std::span<const LoopKernel> kernels, BufferId buffer) {
   return use;
 }
 
+// Whether a call's result lies as its first operands do, those of one array, and its kernels read what belongs to an
+// element before they write it: a self-attention's gradient, head by head.
+bool lies_as_operands(const CallStep& call) {
+  if (call.what != FusedAttentionGradient::name) return false;
+  const View& q = call.reads[0];
+  const int64_t features = q.sizes[3], width = q.sizes[1] * features, row = 3 * width;
+  const std::vector<int64_t> strides{q.sizes[2] * row, features, row, 1};
+  for (int64_t i = 0; i < 3; ++i) {
+    const View& part = call.reads[static_cast<size_t>(i)];
+    if (part.buffer != q.buffer || part.offset != i * width || !std::ranges::equal(part.strides, strides)) return false;
+  }
+  return std::none_of(call.reads.begin() + 3, call.reads.end(), [&](const View& x) { return x.buffer == q.buffer; });
+}
+
 class MemoryPlan {
  public:
   explicit MemoryPlan(Program& program) : program_(program), life_of_(program.buffers.size(), -1) {
@@ -104,11 +119,14 @@ class MemoryPlan {
 
   // A value that is last read where another of its size is first written hands its place on, if one loop kernel reads
   // the one and writes the other element by element: the lines that it writes are those that it has just read. An
-  // epilogue is such a kernel, unless its product reads the value too. Down columns kernels go more than once, and would
-  // have to write late.
+  // epilogue is such a kernel, unless its product reads the value too. Down columns kernels go more than once, and
+  // would have to write late.
   void donate() {
-    for (size_t i = 0; i < program_.steps.size(); ++i)
+    for (size_t i = 0; i < program_.steps.size(); ++i) {
       for (const BufferId target : buffers_in(writes_of(program_.steps[i]))) hand_on(static_cast<int>(i), target);
+      const auto* call = std::get_if<CallStep>(&program_.steps[i].work);
+      if (call != nullptr && lies_as_operands(*call)) hand_on_all(static_cast<int>(i), *call);
+    }
   }
 
   void place() {
@@ -154,6 +172,13 @@ class MemoryPlan {
       if (!read_before_written(*read.kernel, source, target)) continue;
       return join(from, to);
     }
+  }
+
+  // All operands that a call reads in one array, to its result.
+  void hand_on_all(int step, const CallStep& call) {
+    const int from = life_of_[call.reads[0].buffer], to = life_of_[call.writes[0].buffer];
+    if (from < 0 || to < 0 || lives_[from].last != step || lives_[to].first != step) return;
+    if (lives_[from].bytes == lives_[to].bytes) join(from, to);
   }
 
   static bool read_before_written(const LoopKernel& kernel, BufferId source, BufferId target) {

@@ -5,7 +5,9 @@
 namespace descent {
 
 // The gradients of a self-attention's queries, keys and values in one array, as the product that made them had them,
-// from what fused_attention gave: a weight is exp(score - log), and with the result o the mean <dp, p> is <g, o>.
+// from what fused_attention gave: a weight is exp(score - log), and with the result o the mean <dp, p> is <g, o>. Where
+// queries, keys and values lie in one array as the result does, it may take their place: kernels read all of a head
+// that they will still need before they write it.
 struct FusedAttentionGradient {
   static constexpr auto name = "fused_attention_gradient";
   static constexpr auto summary =

@@ -167,4 +167,52 @@ TEST(Attention, KeysThatDoNotCountMayHoldAnything) {
   EXPECT_EQ(before[1].to_doubles(), after[1].to_doubles());
 }
 
+// Queries, keys and values that one product makes, and the gradients of what it is made from.
+struct SelfAttending {
+  static constexpr int64_t sequences = 2, heads = 2, features = 24, width = heads * features;
+  Graph graph;
+  std::vector<Value> results;
+  std::map<std::string, Array> inputs;
+
+  SelfAttending(int64_t places, bool causal) {
+    const Tensor x = random("x", {sequences, places, width}, 1), w = random("w", {width, 3 * width}, 2);
+    const Tensor all = matmul(x, w);
+    std::vector<Tensor> parts;
+    for (int64_t i = 0; i < 3; ++i)
+      parts.push_back(permute(
+          reshape(slice_axis(all, 2, i * width, (i + 1) * width), {sequences, places, heads, features}), {0, 2, 1, 3}));
+    const Tensor loss = sum(square(attention(parts[0], parts[1], parts[2], causal)));
+    for (const Tensor& each : gradients(loss, std::vector<Tensor>{x, w})) results.push_back(each.value());
+  }
+
+  Tensor random(const std::string& name, const Shape& shape, unsigned seed) {
+    inputs[name] = random_array({DType::f32, shape}, seed);
+    return input(graph, name, {DType::f32, shape});
+  }
+  CompileOptions options(bool donate) const {
+    CompileOptions out;
+    out.mixed_precision = true;
+    out.donate = donate;
+    out.runs_whole = [](const OpDef& op, std::span<const Type> in) { return default_backend().runs_whole(op, in); };
+    return out;
+  }
+};
+
+// One strip and several, in whole groups of rows and in parts of them.
+TEST(Attention, TheGradientTakesThePlaceOfQueriesKeysAndValues) {
+  for (const int64_t places : {32, 70, 600})
+    for (const bool causal : {true, false}) {
+      const SelfAttending self(places, causal);
+      const Program program = compile_graph(self.graph, self.results, self.options(true)).program;
+      for (const Step& step : program.steps)
+        if (const auto* call = std::get_if<CallStep>(&step.work); call && call->what == "fused_attention_gradient") {
+          EXPECT_EQ(program.buffers[call->reads[0].buffer].offset, program.buffers[call->writes[0].buffer].offset);
+        }
+      const std::vector<Array> apart = run_once(self.graph, self.results, self.inputs, self.options(false)),
+                               together = run_once(self.graph, self.results, self.inputs, self.options(true));
+      for (size_t i = 0; i < apart.size(); ++i)
+        EXPECT_EQ(apart[i].to_doubles(), together[i].to_doubles()) << places << " places, gradient " << i;
+    }
+}
+
 }  // namespace
