@@ -81,9 +81,9 @@ Staged round_operands(const Staged& from) {
   });
 }
 
-// Large products that are stored, for readers who do not mind: what an activation and its gradient look at, or what a
-// norm's gradient also sums. (What only elementwise work reads is not stored; what is added to others stays exact, as
-// do the scores of a loss.)
+// Large products that are stored, for readers who do not mind: what an activation and its gradient look at, what a
+// norm's gradient also sums, and a residual's branch (the sum that it is added to stays f32). What only elementwise
+// work reads is not stored; what is added to others stays exact, as do the scores of a loss.
 class LargeProducts {
  public:
   explicit LargeProducts(const Staged& staged)
@@ -97,14 +97,15 @@ class LargeProducts {
     const Type& type = graph_.type(value);
     if (graph_.node(value).op != &op_def<Matmul>() || type.dtype != DType::f32) return false;
     Readers seen;
-    return type.shape.elements() >= large && type.shape.back() >= wide && all_allow(value, seen) && seen.count > 1 &&
-           seen.stored;
+    return type.shape.elements() >= large && type.shape.back() >= wide && all_allow(value, seen) &&
+           (seen.branch || (seen.count > 1 && seen.stored));
   }
 
  private:
   struct Readers {
     int count = 0;
     bool stored = false;  // not all of them can be one elementwise kernel
+    bool branch = false;  // one is a residual
   };
 
   bool all_allow(Value value, Readers& seen) const {
@@ -115,8 +116,18 @@ class LargeProducts {
       if (node.op->op_class == OpClass::view && node.inputs.size() == 1) return all_allow({id, 0}, seen);
       ++seen.count;
       seen.stored |= node.op->op_class == OpClass::reduce;
-      return allows(node);
+      seen.branch |= is_residual(id);
+      return is_residual(id) || allows(node);
     });
+  }
+
+  // A sum of two whole arrays at which several look: a norm and the next such sum.
+  bool is_residual(uint32_t id) const {
+    const Node& node = graph_.node(id);
+    const auto readers = readers_.find({id, 0});
+    const auto whole = [&](Value term) { return graph_.type(term).shape == node.outputs[0].shape; };
+    return node.op == &op_def<Add>() && std::ranges::all_of(node.inputs, whole) && readers != readers_.end() &&
+           readers->second.size() > 1;
   }
 
   static bool allows(const Node& node) {

@@ -116,6 +116,28 @@ TEST(MixedPrecision, RoundsProductsOnlyAndKeepsOneCopy) {
   EXPECT_EQ(f32_copies_of_h, 0) << to_text(program);
 }
 
+// What the products of 1024 x 128 are stored as, in order.
+std::vector<DType> stored_products(const Program& program) {
+  std::vector<DType> out;
+  for (const Step& step : program.steps)
+    if (std::holds_alternative<CallStep>(step.work))
+      for (const View& view : writes_of(step))
+        if (view.elements() == 1024 * 128) out.push_back(view.dtype);
+  return out;
+}
+
+TEST(MixedPrecision, TheBranchesOfAResidualAreRounded) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {1024, 128}}), w = input(graph, "w", {DType::f32, {128, 128}});
+  Tensor residual = x;
+  for (int i = 0; i < 2; ++i) residual = residual + matmul(residual / sum(residual, {1}, true), w);
+  const Tensor scores = matmul(residual, w), added = scores + x;
+  const Program program = compiled(graph, {residual, sum(residual), added, sum(added)}, {.mixed_precision = true});
+  const std::vector<DType> wanted{DType::bf16, DType::bf16, DType::f32};  // what is a result is exact
+  EXPECT_EQ(stored_products(program), wanted) << to_text(program);
+  EXPECT_EQ(program.buffers[program.outputs[0]].type.dtype, DType::f32);
+}
+
 // --- fusion ---
 
 struct Mlp {
