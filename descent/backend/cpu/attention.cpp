@@ -7,7 +7,6 @@
 #include "descent/backend/cpu/attention_tiles.h"
 #include "descent/base/team.h"
 #include "descent/base/threads.h"
-#include "descent/core/array.h"
 #include "descent/ops/fused_attention_gradient.h"
 
 namespace descent::cpu {
@@ -72,11 +71,11 @@ class AttentionCall : public Call {
     count_ = head_.queries == 0 ? 0 : q.heads();
     heads_ = step.reads[0].sizes[1];
     for (const Operand& operand : operands_) copy_bytes_ += operand.copy_bytes();
-    if (gradient_) logs_bytes_ = (static_cast<size_t>(head_.queries) * sizeof(float) + 63) / 64 * 64;
+    logs_lie_ = !gradient_ || (logs_.dtype == DType::f32 && logs_.strides[2] == 1);
+    if (!logs_lie_) logs_bytes_ = (static_cast<size_t>(head_.queries) * sizeof(float) + 63) / 64 * 64;
     thread_bytes_ = ((gradient_ ? tiles::gradient_bytes(head_) : tiles::forward_bytes(head_)) + 63) / 64 * 64 +
                     copy_bytes_ + logs_bytes_;
     threads_ = static_cast<int>(std::clamp<int64_t>(count_, 1, thread_count()));
-    memory_ = allocate_bytes(static_cast<size_t>(threads_) * thread_bytes_);
   }
 
   void run(std::byte* const* addresses) override {
@@ -85,11 +84,17 @@ class AttentionCall : public Call {
       tiles::begin();
       const int64_t begin = count_ * share.part / share.parts, end = count_ * (share.part + 1) / share.parts;
       if (begin < end)
-        run_heads(addresses, begin, end, memory_.get() + static_cast<size_t>(share.part) * thread_bytes_);
+        run_heads(addresses, begin, end, memory_ + static_cast<size_t>(share.part) * stride_);
       tiles::end();
     });
   }
   std::string kernel() const override { return gradient_ ? "attention gradient amx bf16" : "attention amx bf16"; }
+
+  Scratch scratch() const override { return {thread_bytes_, threads_}; }
+  void use_scratch(std::byte* memory, size_t bytes) override {
+    memory_ = memory;
+    stride_ = bytes;
+  }
 
  private:
   void run_heads(std::byte* const* addresses, int64_t begin, int64_t end, std::byte* memory) const {
@@ -122,17 +127,21 @@ class AttentionCall : public Call {
       float* logs = reinterpret_cast<float*>(address_of(logs_, addresses)) + index * head.queries;
       return tiles::forward(head, in, next, out + sequence * head.queries * width + own, width, logs, scratch);
     }
-    float* logs = reinterpret_cast<float*>(scratch);
-    for (int64_t i = 0; i < head.queries; ++i) logs[i] = log_of(addresses, index, i);
+    const float* logs = logs_of(addresses, index, reinterpret_cast<float*>(scratch));
     out += sequence * head.queries * 3 * width + own;
     tiles::gradient(head, in, logs, next, {out, out + width, out + 2 * width, 3 * width}, scratch + logs_bytes_);
   }
 
-  float log_of(std::byte* const* addresses, int64_t index, int64_t query) const {
+  // Of one head: where they lie, or a copy.
+  const float* logs_of(std::byte* const* addresses, int64_t index, float* copy) const {
+    const int64_t at = offset_of(logs_, index, 2), step = logs_.strides[2];
     const std::byte* data = address_of(logs_, addresses);
-    const int64_t at = offset_of(logs_, index, 2) + query * logs_.strides[2];
-    if (logs_.dtype == DType::f32) return reinterpret_cast<const float*>(data)[at];
-    return std::bit_cast<float>(uint32_t{reinterpret_cast<const uint16_t*>(data)[at]} << 16);
+    const auto* wide = reinterpret_cast<const float*>(data) + at;
+    const auto* narrow = reinterpret_cast<const uint16_t*>(data) + at;
+    if (logs_lie_) return wide;
+    for (int64_t i = 0; i < head_.queries; ++i)
+      copy[i] = logs_.dtype == DType::f32 ? wide[i * step] : std::bit_cast<float>(uint32_t{narrow[i * step]} << 16);
+    return copy;
   }
 
   int64_t length_of(std::byte* const* addresses, int64_t index) const {
@@ -140,7 +149,7 @@ class AttentionCall : public Call {
     return lengths[offset_of(*lengths_, index / (count_ / lengths_->elements()), lengths_->sizes.size())];
   }
 
-  bool gradient_;
+  bool gradient_, logs_lie_ = true;  // in f32, side by side
   View out_, logs_;
   std::optional<View> lengths_;
   std::vector<Operand> operands_;
@@ -148,7 +157,8 @@ class AttentionCall : public Call {
   int64_t count_ = 0, heads_ = 1;  // of all sequences together; of one
   size_t copy_bytes_ = 0, logs_bytes_ = 0, thread_bytes_ = 0;
   int threads_ = 1;
-  std::shared_ptr<std::byte[]> memory_;
+  std::byte* memory_ = nullptr;
+  size_t stride_ = 0;  // bytes between threads
 };
 
 }  // namespace
