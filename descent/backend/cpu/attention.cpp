@@ -83,8 +83,7 @@ class AttentionCall : public Call {
     run_together(threads_, [&](Share share) {
       tiles::begin();
       const int64_t begin = count_ * share.part / share.parts, end = count_ * (share.part + 1) / share.parts;
-      if (begin < end)
-        run_heads(addresses, begin, end, memory_ + static_cast<size_t>(share.part) * stride_);
+      if (begin < end) run_heads(addresses, begin, end, memory_ + static_cast<size_t>(share.part) * stride_);
       tiles::end();
     });
   }

@@ -84,16 +84,20 @@ inline __mmask32 first_32(int64_t count) {
   return count >= 32 ? 0xffffffffu : count <= 0 ? 0u : (uint32_t{1} << count) - 1;
 }
 
-// A row from feature `first` on; zeros behind it, and for rows that are none.
-inline __m512i row_part(const Rows& from, int64_t row, int64_t rows, int64_t first, int64_t features) {
+// A row from feature `first` on. Unless it is there as a whole, zeros behind it, and for rows that are none.
+template <bool whole>
+__m512i row_part(const Rows& from, int64_t row, int64_t rows, int64_t first, int64_t features) {
+  const uint16_t* at = from.data + row * from.pitch + first;
+  if constexpr (whole) return _mm512_loadu_si512(at);
   const __mmask32 lanes = row < rows ? first_32(features - first) : 0;
-  return _mm512_maskz_loadu_epi16(lanes, from.data + row * from.pitch + first);
+  return _mm512_maskz_loadu_epi16(lanes, at);
 }
 
 // Rows as they are, and as many features; zeros around them.
 inline void copy_rows(const Rows& from, int64_t rows, int64_t features, uint16_t* to, int64_t pitch) {
   for (int64_t i = 0; i < pitch; i += side)
-    for (int64_t r = 0; r < side; ++r) _mm512_store_si512(to + r * pitch + i, row_part(from, r, rows, i, features));
+    for (int64_t r = 0; r < side; ++r)
+      _mm512_store_si512(to + r * pitch + i, row_part<false>(from, r, rows, i, features));
 }
 
 // 32 rows as a left operand, where they lie, or a copy with zeros around what there is.
@@ -103,28 +107,60 @@ inline Left left_rows(const Rows& from, int64_t rows, int64_t features, uint16_t
   return rows_of(copy, padded(features));
 }
 
+// A block of rows as columns. Units of rows r, r + 4, r + 8 and r + 12 come to a register's four quarters by loads
+// alone, which leaves 4 x 4 units to turn in every quarter.
+inline void turn_block(const uint16_t* from, int64_t pitch, uint32_t* to) {
+#pragma GCC unroll 4
+  for (int64_t unit = 0; unit < 16; unit += 4, from += 8, to += 64) {
+    const auto quarter = [&](int64_t row) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + row * pitch));
+    };
+    __m512i r[4];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; ++i) {
+      r[i] = _mm512_castsi128_si512(quarter(i));
+      r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x00f0, quarter(i + 4));
+      r[i] = _mm512_mask_broadcast_i32x4(r[i], 0x0f00, quarter(i + 8));
+      r[i] = _mm512_mask_broadcast_i32x4(r[i], 0xf000, quarter(i + 12));
+    }
+    const __m512i low[2] = {_mm512_unpacklo_epi32(r[0], r[1]), _mm512_unpacklo_epi32(r[2], r[3])},
+                  high[2] = {_mm512_unpackhi_epi32(r[0], r[1]), _mm512_unpackhi_epi32(r[2], r[3])};
+    _mm512_store_si512(to, _mm512_unpacklo_epi64(low[0], low[1]));
+    _mm512_store_si512(to + 16, _mm512_unpackhi_epi64(low[0], low[1]));
+    _mm512_store_si512(to + 32, _mm512_unpacklo_epi64(high[0], high[1]));
+    _mm512_store_si512(to + 48, _mm512_unpackhi_epi64(high[0], high[1]));
+  }
+}
+
 // Rows as columns: features are the depth.
 inline void lay_columns(const Rows& from, int64_t rows, int64_t features, const Panels& to) {
   const Source source{from.data, from.pitch, 1, rows, features};
-  for (int64_t row = 0; row < rows; row += side)
+  for (int64_t row = 0; row < padded(rows); row += 16)
     for (int64_t i = 0; i < features; i += depth) {
-      uint32_t* at = to.at(row / side, i / depth);
-      copy_block<true>(source, row, i, at);
-      copy_block<true>(source, row + 16, i, at + block);
+      uint32_t* at = to.at(row / side, i / depth) + row % side * 16;
+      if (row + 16 <= rows && i + depth <= features)
+        turn_block(from.data + row * from.pitch + i, from.pitch, at);
+      else
+        copy_block<true>(source, row, i, at);
     }
+}
+
+template <bool whole>
+void lay_rows(const Rows& from, int64_t rows, int64_t row, int64_t first, int64_t features, uint32_t* to) {
+  for (int64_t i = 0; i < 16; ++i) {
+    const __m512i low = row_part<whole>(from, row + i, rows, first, features),
+                  high = row_part<whole>(from, row + i + 16, rows, first, features);
+    _mm512_store_si512(to + i * 16, _mm512_unpacklo_epi16(low, high));
+    _mm512_store_si512(to + block + i * 16, _mm512_unpackhi_epi16(low, high));
+  }
 }
 
 // Rows as rows, the depth, 16 + i beside i; features as store_rows() wants them.
 inline void lay_rows(const Rows& from, int64_t rows, int64_t features, const Panels& to) {
   for (int64_t first = 0; first < features; first += side)
     for (int64_t row = 0; row < rows; row += depth) {
-      uint32_t* at = to.at(first / side, row / depth);
-      for (int64_t i = 0; i < 16; ++i) {
-        const __m512i low = row_part(from, row + i, rows, first, features),
-                      high = row_part(from, row + i + 16, rows, first, features);
-        _mm512_store_si512(at + i * 16, _mm512_unpacklo_epi16(low, high));
-        _mm512_store_si512(at + block + i * 16, _mm512_unpackhi_epi16(low, high));
-      }
+      const bool whole = row + depth <= rows && first + side <= features;
+      (whole ? lay_rows<true> : lay_rows<false>)(from, rows, row, first, features, to.at(first / side, row / depth));
     }
 }
 
@@ -140,62 +176,53 @@ void fetch_rows(const uint16_t* data, int64_t pitch, int64_t rows, int64_t featu
 // lines only at a time.
 class Ahead {
  public:
-  Ahead(const Head& head, const Operands* next, int64_t steps_a_square) : features_(head.features) {
-    int64_t rows = 0, squares = 0;
+  static constexpr int64_t steps = 2;  // a square
+
+  Ahead(const Head& head, const Operands* next) : features_(head.features) {
+    int64_t squares = 0;
     for (int64_t query = 0; query < head.queries; query += side) squares += keys_of(head, query) / side;
-    if (next != nullptr) {
-      const Rows* all[5] = {&next->q, &next->k, &next->v, &next->g, &next->o};
-      for (int i = 0; i < 5; ++i)
-        if (all[i]->data != nullptr) rows += add(*all[i], i == 1 || i == 2 ? head.keys : head.queries);
-    }
-    rows_a_step_ = (rows + squares * steps_a_square - 1) / (squares * steps_a_square);
+    if (next != nullptr)
+      for (const Rows& rows : {next->q, next->k, next->v, next->g, next->o})
+        if (rows.data != nullptr) part_[parts_++] = rows;
+    rows_ = max(head.queries, head.keys);  // asking for what lies behind the shorter ones does no harm
+    rows_a_step_ = (rows_ + squares * steps - 1) / (squares * steps);
   }
 
-  void step() {
-    for (int64_t i = 0; i < rows_a_step_ && part_ < parts_; ++i) {
-      Part& part = part_of_[part_];
-      fetch_rows<false>(part.rows.data, part.rows.pitch, 1, features_);
-      part.rows.data += part.rows.pitch;
-      if (--part.left == 0) ++part_;
-    }
+  [[gnu::noinline]] void step() {  // else its addresses take the registers of what is computed around it
+    const int64_t count = min(rows_a_step_, rows_ - row_);
+    for (int i = 0; i < parts_; ++i)
+      fetch_rows<false>(part_[i].data + row_ * part_[i].pitch, part_[i].pitch, count, features_);
+    row_ += count;
   }
 
  private:
-  struct Part {
-    Rows rows;
-    int64_t left;
-  };
-
-  int64_t add(const Rows& rows, int64_t count) {
-    part_of_[parts_++] = {rows, count};
-    return count;
-  }
-
-  Part part_of_[5];
-  int parts_ = 0, part_ = 0;
-  int64_t features_, rows_a_step_ = 0;
+  Rows part_[5];
+  int parts_ = 0;
+  int64_t features_, rows_ = 0, row_ = 0, rows_a_step_ = 0;
 };
 
 // --- products ---
+
+enum class Sum { fresh, more };
 
 // Products of 32 x 32. The tile unit takes its instructions in order, and sums are not there until some 50 cycles after
 // their last product: so they are stored among the first instructions of the next one.
 class Products {
  public:
-  // The square = left times a panel, `count` blocks along k; with `more`, added to what is there.
-  template <bool more>
+  // The square = left times a panel, `count` blocks along k, added to what is there or to nothing.
+  template <Sum sum>
   void multiply(Left left, const uint32_t* panel, int64_t count, float* to) {
     _tile_loadd(6, panel, 64);
     _tile_loadd(4, left.data, left.pitch);
-    next_sum<more, 0>(to);
+    next_sum<sum, 0>(to);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, panel + block, 64);
-    next_sum<more, 1>(to);
+    next_sum<sum, 1>(to);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, left.data + left.lower, left.pitch);
-    next_sum<more, 2>(to);
+    next_sum<sum, 2>(to);
     _tile_dpbf16ps(2, 5, 6);
-    next_sum<more, 3>(to);
+    next_sum<sum, 3>(to);
     _tile_dpbf16ps(3, 5, 7);
     for (int64_t i = 1; i < count; ++i) {
       panel += pair;
@@ -223,15 +250,12 @@ class Products {
   }
 
  private:
-  template <bool more, int sum>
+  template <Sum sum, int tile>
   void next_sum(const float* to) {
-    if (to_ != nullptr) store_tile<sum>(to_ + sum * block, 64);
-    if constexpr (more)
-      load_tile<sum>(to + sum * block, 64);
-    else
-      load_tile<sum>(zeros, 0);  // sooner there than a tile_zero
+    if (to_ != nullptr) store_tile<tile>(to_ + tile * block, 64);
+    if constexpr (sum == Sum::more) load_tile<tile>(to + tile * block, 64);
+    if constexpr (sum == Sum::fresh) clear_tile<tile>();
   }
-  alignas(64) static constexpr float zeros[16] = {};
 
   float* to_ = nullptr;
 };
@@ -244,13 +268,15 @@ inline float scale_of(const Head& head) { return 1.0f / __builtin_sqrtf(static_c
 
 // (Intrinsics with a mask of all lanes where GCC 12 warns that those without leave something uninitialized.)
 // 2^x to 8e-5 of itself, a twentieth of what rounding to bf16 may add: from the whole number below x, a polynomial.
-inline __m512 exp2_of(__m512 x) {
+// With `half`, half of a bf16's last place more: cut off behind that place, it is rounded.
+template <bool half>
+inline __m512 exp2_of(__m512 x, __mmask16 lanes) {
   const __m512 f = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   __m512 y = _mm512_set1_ps(7.8024523e-2f);
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(2.2606716e-1f));
   y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(6.9583354e-1f));
-  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(9.9992522e-1f));
-  return _mm512_maskz_scalef_ps(0xffff, y, x);
+  y = _mm512_fmadd_ps(y, f, _mm512_set1_ps(9.9992522e-1f + (half ? 0x1p-8f : 0)));
+  return _mm512_maskz_scalef_ps(lanes, y, x);
 }
 
 inline __m512 larger(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
@@ -278,8 +304,11 @@ __m512 join_lanes(const __m512 (&r)[16]) {
 
 // Rounded to bf16, in the upper half of each lane; the lower one holds anything.
 inline __m512i rounded(__m512 x) { return _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000)); }
+
+// The upper halves of both, as units.
 inline __m512i units_of(__m512i low, __m512i high) {
-  return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_maskz_srli_epi32(0xffff, low, 16), high);
+  const __m512i down = _mm512_set4_epi32(0x0f0e0f0e, 0x0b0a0b0a, 0x07060706, 0x03020302);
+  return _mm512_mask_shuffle_epi8(high, 0x3333333333333333u, low, down);
 }
 
 // --- results ---

@@ -1,5 +1,6 @@
 // What is multiplied, for each 32 queries: scores = q k^T, then result = p v. Keys that none of the queries sees are
 // left out. Scores are used while they are in the first cache: storing into the second takes as long as all the rest.
+// Tile and vector units work side by side: the next scores are multiplied while these become weights.
 #include "descent/backend/cpu/attention_tiles.h"
 
 #include "descent/backend/cpu/processor.h"
@@ -27,8 +28,8 @@ namespace {
 struct Room : Taker {
   Room(const Head& head, std::byte* base) : Taker(base), features(padded(head.features)) {
     const int64_t outputs = padded(head.outputs), keys = padded(head.keys);
-    scores = take<float>(square);
-    q = take<uint16_t>(side * features);
+    scores = take<float>(3 * square);
+    q = take<uint16_t>(2 * side * features);
     sums = take<float>(side * outputs);
     weights = take<uint32_t>(keys / side * pair);
     keys_across = panels(keys, features);
@@ -37,8 +38,8 @@ struct Room : Taker {
 
   int64_t features;                  // padded
   Panels keys_across, values_along;  // k as in q k^T, v as in p v
-  uint16_t* q;                       // of 32 queries
-  float *scores, *sums;              // squares
+  uint16_t* q;                       // of 32 queries, and the next 32
+  float *scores, *sums;              // squares: of scores, the next ones, and those looked at again; of results
   uint32_t* weights;                 // a left operand
 };
 
@@ -52,19 +53,14 @@ struct Sight {
       _mm512_store_si512(keys + i, _mm512_maskz_max_epi32(0xffff, visible_to(head, query + i), _mm512_set1_epi32(1)));
     everywhere = query + side <= head.queries ? keys[0] : 1;
   }
-};
 
-// Scores of a square that their queries do not see become those of no weight.
-void hide(const Sight& sight, int64_t key, float* scores) {
-  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  for (int64_t i = 0; i < side; ++i)
-    for (int64_t beside = 0; beside < side; beside += 16) {
-      const __m512i place = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int32_t>(key + beside)));
-      const __mmask16 hidden = _mm512_cmple_epi32_mask(_mm512_set1_epi32(sight.keys[i]), place);
-      _mm512_mask_store_ps(scores + i / 16 * 2 * block + beside * 16 + i % 16 * 16, hidden,
-                           _mm512_set1_ps(-__builtin_inff()));
-    }
-}
+  // Which of 16 keys query i sees.
+  __mmask16 lanes(int64_t i, int64_t key) const {
+    const __m512i order = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i place = _mm512_add_epi32(order, _mm512_set1_epi32(static_cast<int32_t>(key)));
+    return _mm512_cmpgt_epi32_mask(_mm512_set1_epi32(keys[i]), place);
+  }
+};
 
 // By query, the powers of 2 that scores are taken by, and the sums of their powers.
 struct Weighing {
@@ -72,36 +68,54 @@ struct Weighing {
   __m512 sums[side];  // not yet over lanes
 
   Weighing() {
-    for (int64_t i = 0; i < side; ++i) shifts[i] = __builtin_inff(), sums[i] = _mm512_setzero_ps();
+    for (float& shift : shifts) shift = __builtin_inff();
+  }
+
+  // The score of the first key is taken from all, which every query sees.
+  void begin(const float* scores, __m512 factor) {
+    const __m512i at = _mm512_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240);
+    for (int64_t half = 0; half < side; half += 16, scores += 2 * block) {
+      const __m512 first = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, at, scores, 4);
+      _mm512_store_ps(shifts + half, _mm512_fnmadd_ps(first, factor, _mm512_setzero_ps()));
+    }
   }
 
   // No score of the square is larger than what is taken from it.
-  void look(const float* scores, __m512 factor) {
+  void look(const float* scores, __m512 factor, const Sight& sight, int64_t key) {
+    const __m512 least = _mm512_set1_ps(-__builtin_inff());
     for (int64_t half = 0; half < side; half += 16, scores += 2 * block) {
       __m512 r[16];
-#pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i)
-        r[i] = larger(_mm512_load_ps(scores + i * 16), _mm512_load_ps(scores + block + i * 16));
+      for (int64_t i = 0; i < 16; ++i)
+        r[i] = larger(_mm512_mask_load_ps(least, sight.lanes(half + i, key), scores + i * 16),
+                      _mm512_mask_load_ps(least, sight.lanes(half + i, key + 16), scores + block + i * 16));
       const __m512 shift = _mm512_fnmadd_ps(join_lanes<larger>(r), factor, _mm512_setzero_ps());
       _mm512_store_ps(shifts + half, _mm512_min_ps(_mm512_load_ps(shifts + half), shift));
     }
   }
 
-  // The weights of a square of scores, rounded and not yet divided by their sums.
-  void add(const float* scores, __m512 factor, uint32_t* weights, Ahead& ahead) {
+  // The weights of a square of scores, rounded and not yet divided by their sums. With `all`, every query sees every
+  // key.
+  template <bool all>
+  void add(const float* scores, __m512 factor, const Sight& sight, int64_t key, uint32_t* weights, Ahead& ahead) {
     const __m512i kept = _mm512_set1_epi32(static_cast<int>(0xffff0000));
-    for (int64_t half = 0; half < side; half += 16, scores += 2 * block, weights += block)
+    const __mmask16 before = key == 0 ? 0 : 0xffff;
+    for (int64_t half = 0; half < side; half += 16, scores += 2 * block, weights += block) {
+      ahead.step();
 #pragma GCC unroll 4
       for (int64_t i = 0; i < 16; ++i) {
-        if (i % 4 == 0) ahead.step();
         const __m512 shift = _mm512_set1_ps(shifts[half + i]);
-        const __m512 a = exp2_of(_mm512_fmadd_ps(_mm512_load_ps(scores + i * 16), factor, shift)),
-                     b = exp2_of(_mm512_fmadd_ps(_mm512_load_ps(scores + block + i * 16), factor, shift));
-        const __m512i low = _mm512_and_si512(rounded(a), kept), high = _mm512_and_si512(rounded(b), kept);
+        const auto weight = [&](int64_t beside) {
+          const __mmask16 seen = all ? 0xffff : sight.lanes(half + i, key + 16 * beside);
+          const __m512 score = _mm512_load_ps(scores + beside * block + i * 16);
+          const __m512 power = exp2_of<true>(_mm512_fmadd_ps(score, factor, shift), seen);
+          return _mm512_and_si512(_mm512_castps_si512(power), kept);
+        };
+        const __m512i low = weight(0), high = weight(1);
         const __m512 both = _mm512_add_ps(_mm512_castsi512_ps(low), _mm512_castsi512_ps(high));
-        sums[half + i] = _mm512_add_ps(sums[half + i], both);
-        _mm512_store_si512(weights + i * 16, _mm512_or_si512(_mm512_srli_epi32(low, 16), high));
+        sums[half + i] = _mm512_add_ps(_mm512_maskz_mov_ps(before, sums[half + i]), both);
+        _mm512_store_si512(weights + i * 16, units_of(low, high));
       }
+    }
   }
 };
 
@@ -134,38 +148,112 @@ bool sum_up(const Weighing& weighing, float* shares, float* logs, int64_t rows) 
   return fits;
 }
 
-// 32 queries, and the keys that some of them see.
+// 32 queries, and the keys that some of them see. Behind the last query there are none.
 struct Queries {
+  int64_t first, rows, keys;
   Left q;
   Sight sight;
-  int64_t rows, keys;
+
+  Queries(const Head& head, const Operands& in, const Room& room, int64_t query)
+      : first(query),
+        rows(min(side, head.queries - query)),
+        keys(keys_of(head, query)),
+        q(left_rows(behind(in.q, query), rows, head.features, room.q + query / side % 2 * side * room.features)),
+        sight(head, query) {}
 };
 
-// Scores of 32 keys, a square.
-const float* make_scores(const Room& room, Products& products, const Queries& queries, int64_t key) {
-  products.multiply<false>(queries.q, room.keys_across.at(key / side, 0), room.features / depth, room.scores);
-  products.finish();
-  if (key + side > queries.sight.everywhere) hide(queries.sight, key, room.scores);
-  return room.scores;
-}
-
-// The weights of 32 queries. Powers are taken of how far scores are above the largest among the first keys, which all
-// queries see some of. Should others be so much larger that sums leave the range, then of how far they are above the
-// largest of all.
-void weigh(const Room& room, Products& products, Ahead& ahead, const Queries& queries, __m512 factor, float* shares,
-           float* logs) {
-  for (const bool whole : {false, true}) {
-    Weighing weighing;
-    for (int64_t key = 0; whole && key < queries.keys; key += side)
-      weighing.look(make_scores(room, products, queries, key), factor);
-    for (int64_t key = 0; key < queries.keys; key += side) {
-      const float* scores = make_scores(room, products, queries, key);
-      if (!whole && key == 0) weighing.look(scores, factor);
-      weighing.add(scores, factor, room.weights + key / side * pair, ahead);
-    }
-    if (sum_up(weighing, shares, logs, queries.rows)) return;
+class Forward {
+ public:
+  Forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, float* logs,
+          std::byte* scratch)
+      : head_(head), in_(in), out_(out), pitch_(pitch), logs_(logs), room_(head, scratch), ahead_(head, next) {
+    lay_columns(in.k, head.keys, head.features, room_.keys_across);
+    lay_rows(in.v, head.keys, head.outputs, room_.values_along);
   }
-}
+
+  void run() {
+    Queries queries(head_, in_, room_, 0);
+    multiply_scores(queries, 0, scores_of(0));
+    while (queries.rows > 0) {
+      const Queries next(head_, in_, room_, queries.first + side);
+      fetch_rows<true>(out_ + queries.first * pitch_, pitch_, queries.rows, head_.outputs);
+      weigh(queries, next);
+      for (int64_t i = 0; i < head_.outputs; i += side)
+        products_.multiply<Sum::fresh>(blocks_of(room_.weights), room_.values_along.at(i / side, 0),
+                                       queries.keys / depth, room_.sums + i * side);
+      queries = next;
+    }
+    products_.finish();
+    store_before(head_.queries);
+  }
+
+ private:
+  float* scores_of(int64_t turn) const { return room_.scores + turn * square; }
+
+  void multiply_scores(const Queries& queries, int64_t key, float* to) {
+    products_.multiply<Sum::fresh>(queries.q, room_.keys_across.at(key / side, 0), room_.features / depth, to);
+  }
+
+  // Powers are taken of how far scores are above that of the first key. Should others be so much larger that sums leave
+  // the range, then of how far they are above the largest of all.
+  void weigh(const Queries& queries, const Queries& next) {
+    Weighing weighing;
+    for (int64_t key = 0; key < queries.keys; key += side) {
+      const float* scores = scores_of(turn_);
+      turn_ = 1 - turn_;
+      if (key + side < queries.keys)
+        multiply_scores(queries, key + side, scores_of(turn_));
+      else if (next.rows > 0)
+        multiply_scores(next, 0, scores_of(turn_));
+      else
+        products_.finish();
+      if (key == 0) weighing.begin(scores, factor_);
+      add(weighing, scores, queries, key);
+      if (key == 0 && queries.first > 0) store_before(queries.first);
+    }
+    if (!sum_up(weighing, shares_, logs_ + queries.first, queries.rows)) weigh_again(queries);
+  }
+
+  void weigh_again(const Queries& queries) {
+    Weighing weighing;
+    for (const bool look : {true, false})
+      for (int64_t key = 0; key < queries.keys; key += side) {
+        multiply_scores(queries, key, scores_of(2));
+        products_.finish();
+        if (look)
+          weighing.look(scores_of(2), factor_, queries.sight, key);
+        else
+          add(weighing, scores_of(2), queries, key);
+      }
+    sum_up(weighing, shares_, logs_ + queries.first, queries.rows);
+  }
+
+  void add(Weighing& weighing, const float* scores, const Queries& queries, int64_t key) {
+    uint32_t* weights = room_.weights + key / side * pair;
+    if (key + side <= queries.sight.everywhere)
+      weighing.add<true>(scores, factor_, queries.sight, key, weights, ahead_);
+    else
+      weighing.add<false>(scores, factor_, queries.sight, key, weights, ahead_);
+  }
+
+  // The results of the 32 queries before this one, once their sums are there.
+  void store_before(int64_t query) {
+    const int64_t first = (query - 1) / side * side;
+    store_rows(room_.sums, 1, shares_, query - first, head_.outputs, out_ + first * pitch_, pitch_);
+  }
+
+  const Head& head_;
+  const Operands& in_;
+  uint16_t* out_;
+  int64_t pitch_;
+  float* logs_;
+  const Room room_;
+  Ahead ahead_;
+  Products products_;
+  __m512 factor_ = _mm512_set1_ps(scale_of(head_) * log2_e);
+  alignas(64) float shares_[side];
+  int64_t turn_ = 0;
+};
 
 }  // namespace
 
@@ -178,24 +266,7 @@ void end() { _tile_release(); }
 
 void forward(const Head& head, const Operands& in, const Operands* next, uint16_t* out, int64_t pitch, float* logs,
              std::byte* scratch) {
-  const Room room(head, scratch);
-  lay_columns(in.k, head.keys, head.features, room.keys_across);
-  lay_rows(in.v, head.keys, head.outputs, room.values_along);
-  const __m512 factor = _mm512_set1_ps(scale_of(head) * log2_e);
-  Products products;
-  Ahead ahead(head, next, 8);
-  for (int64_t query = 0; query < head.queries; query += side) {
-    const int64_t keys = keys_of(head, query), rows = min(side, head.queries - query);
-    const Queries queries{left_rows(behind(in.q, query), rows, head.features, room.q), Sight(head, query), rows, keys};
-    fetch_rows<true>(out + query * pitch, pitch, rows, head.outputs);
-    alignas(64) float shares[side];
-    weigh(room, products, ahead, queries, factor, shares, logs + query);
-    for (int64_t i = 0; i < head.outputs; i += side)
-      products.multiply<false>(blocks_of(room.weights), room.values_along.at(i / side, 0), keys / depth,
-                               room.sums + i * side);
-    products.finish();
-    store_rows(room.sums, 1, shares, rows, head.outputs, out + query * pitch, pitch);
-  }
+  Forward(head, in, next, out, pitch, logs, scratch).run();
 }
 
 }  // namespace descent::cpu::attention_tiles

@@ -97,7 +97,7 @@ template <bool all>
 void weigh(const float* scores, const float* dp, const Sight& sight, const Lanes& lanes, int64_t key, __m512 factor,
            uint32_t* shares, uint32_t* slopes, uint32_t* units, Ahead& ahead) {
   for (int64_t i = 0; i < block; i += 16) {
-    ahead.step();
+    if (i % 128 == 0) ahead.step();
     __m512i ds[2][2];
 #pragma GCC unroll 2
     for (int upper = 0; upper < 2; ++upper) {
@@ -105,7 +105,7 @@ void weigh(const float* scores, const float* dp, const Sight& sight, const Lanes
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) {
         const int64_t at = (2 * upper + half) * block + i;
-        __m512 x = exp2_of(_mm512_fmsub_ps(_mm512_load_ps(scores + at), factor, lanes.logs[half]));
+        __m512 x = exp2_of<false>(_mm512_fmsub_ps(_mm512_load_ps(scores + at), factor, lanes.logs[half]), 0xffff);
         const __m512 slope = _mm512_sub_ps(_mm512_load_ps(dp + at), lanes.means[half]);
         __m512 y = _mm512_mul_ps(x, slope);
         if constexpr (!all) {
@@ -135,10 +135,11 @@ void look_at_queries(const Head& head, const Operands& in, const float* logs, co
 #pragma GCC unroll 16
     for (int64_t j = 0; j < 16; ++j) {
       r[j] = _mm512_setzero_ps();
-      for (int64_t i = 0; i < head.outputs; i += side)
-        r[j] =
-            _mm512_dpbf16_ps(r[j], reinterpret_cast<__m512bh>(row_part(in.g, query + j, head.queries, i, head.outputs)),
-                             reinterpret_cast<__m512bh>(row_part(in.o, query + j, head.queries, i, head.outputs)));
+      for (int64_t i = 0; i < head.outputs; i += side) {
+        const __m512i g = row_part<false>(in.g, query + j, head.queries, i, head.outputs),
+                      o = row_part<false>(in.o, query + j, head.queries, i, head.outputs);
+        r[j] = _mm512_dpbf16_ps(r[j], reinterpret_cast<__m512bh>(g), reinterpret_cast<__m512bh>(o));
+      }
     }
     _mm512_store_ps(room.means + query, join_lanes<together>(r));
   }
@@ -153,8 +154,8 @@ void turn_rows(const Rows& from, int64_t rows, int64_t features, uint32_t* to, i
       __m512i r[2][16];
 #pragma GCC unroll 16
       for (int64_t i = 0; i < 16; ++i) {
-        const __m512i low = row_part(from, row + i, rows, first, features),
-                      high = row_part(from, row + i + 16, rows, first, features);
+        const __m512i low = row_part<false>(from, row + i, rows, first, features),
+                      high = row_part<false>(from, row + i + 16, rows, first, features);
         r[0][i] = _mm512_unpacklo_epi16(low, high);
         r[1][i] = _mm512_unpackhi_epi16(low, high);
       }
@@ -201,8 +202,8 @@ void weigh_group(const Head& head, const Room& room, Products& products, Ahead& 
                  const Keys& keys, int64_t begin, int64_t end) {
   const __m512 factor = _mm512_set1_ps(scale_of(head) * log2_e);
   for (int64_t i = begin; i < end; i += side) {
-    products.multiply<false>(keys.k, room.queries_across.at(i / side, 0), room.features / depth, room.scores);
-    products.multiply<false>(keys.v, room.cotangents_across.at(i / side, 0), room.outputs / depth, room.dp);
+    products.multiply<Sum::fresh>(keys.k, room.queries_across.at(i / side, 0), room.features / depth, room.scores);
+    products.multiply<Sum::fresh>(keys.v, room.cotangents_across.at(i / side, 0), room.outputs / depth, room.dp);
     products.finish();
     const int64_t query = strip.begin + i, at = (i - begin) / side * pair;
     const Sight sight(head, query);
@@ -219,8 +220,8 @@ void add_queries(Products& products, const uint32_t* weights, const Panels& righ
   for (int64_t i = 0; i < width; i += side) {
     const uint32_t* panel = right.at(i / side, begin / depth);
     const int64_t count = (end - begin) / depth;
-    more ? products.multiply<true>(blocks_of(weights), panel, count, to + i * side)
-         : products.multiply<false>(blocks_of(weights), panel, count, to + i * side);
+    more ? products.multiply<Sum::more>(blocks_of(weights), panel, count, to + i * side)
+         : products.multiply<Sum::fresh>(blocks_of(weights), panel, count, to + i * side);
   }
 }
 
@@ -250,8 +251,8 @@ void queries_back(const Head& head, const Room& room, Products& products, const 
                   uint16_t* to, int64_t pitch) {
   const int64_t keys = keys_of(head, strip.begin + query), rows = min(side, strip.queries - query);
   for (int64_t i = 0; i < room.features; i += side)
-    products.multiply<false>(blocks_of(room.keys_turned + i / side * (room.keys / depth) * pair),
-                             room.weighed.at(query / side, 0), keys / depth, room.sums + i * side);
+    products.multiply<Sum::fresh>(blocks_of(room.keys_turned + i / side * (room.keys / depth) * pair),
+                                  room.weighed.at(query / side, 0), keys / depth, room.sums + i * side);
   products.finish();
   for (int64_t i = 0; i < head.features; i += side)
     store_across(room.sums + i * side, _mm512_set1_ps(scale_of(head)), rows, head.features - i, to + i, pitch);
@@ -264,7 +265,7 @@ size_t gradient_bytes(const Head& head) { return Room(head, nullptr).bytes; }
 void gradient(const Head& head, const Operands& in, const float* logs, const Operands* next, const Gradients& to,
               std::byte* scratch) {
   const Room room(head, scratch);
-  Ahead ahead(head, next, 16);
+  Ahead ahead(head, next);
   look_at_queries(head, in, logs, room);
   turn_rows(in.k, head.keys, head.features, room.keys_turned, room.keys / depth);
   Products products;
