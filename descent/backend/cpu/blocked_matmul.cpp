@@ -78,9 +78,9 @@ class BlockedMatmul : public Call {
   }
 
   void run(std::byte* const* addresses) override {
-    const gemm::Problem whole = operands_.bound(addresses, 0);
-    packed_for_ = 0;
-    run_together(threads_, [&](Share share) { run_part(whole, addresses, share); });
+    if (lent_) packed_for_ = 0;
+    // What a thread has made itself it need not fetch from another's cache.
+    run_together(threads_, [this, addresses](Share share) { run_part(operands_.bound(addresses, 0), addresses, share); });
   }
   std::string kernel() const override {
     return text(kernels_.name, epilogue_ ? " with epilogue" : "", owner_ ? ", packed before" : "");

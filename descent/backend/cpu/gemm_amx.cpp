@@ -273,8 +273,9 @@ class Multiplier {
   void round_rows(int64_t begin, int64_t end) const {
     const int64_t line = p_.ldc * 2;
     std::byte *c = p_.c + (ready_.row + begin) * line + ready_.column * 2, *target = target_ + begin * line;
+    const float* from = ready_.sums;
     for (int64_t r = begin; r < end; ++r, c += line, target += line) {
-      const float* sums = ready_.sums + (r / 16 * 2 * block + r % 16 * 16);
+      const float* sums = from + (r + (r & 16)) * 16;  // two blocks on from row 16
       _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_load_ps(sums + block), _mm512_load_ps(sums))));
       __builtin_prefetch(target, 1);
     }
