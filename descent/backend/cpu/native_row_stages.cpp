@@ -2,6 +2,7 @@
 
 #if defined(__x86_64__)
 #include <algorithm>
+#include <utility>
 
 namespace descent::cpu {
 
@@ -144,13 +145,37 @@ void RowStages::fill_stages(const std::vector<int>& order) {
 
 void RowStages::keep(int id) {
   if (kept_beside(id) >= 0 || kept_in_store(id) >= 0) return;
+  if (const int store = store_of(id); store >= 0)
+    stored_[static_cast<size_t>(id)] = store;
+  else
+    kept_[static_cast<size_t>(id)] = kept_count_++;
+}
+
+int RowStages::store_of(int id) const {
   for (int store = 0; store < nodes(); ++store)
     if (node(store).kind == Kind::store && node(store).level == Level::element && arguments(store)[0] == id &&
-        view(store).dtype == DType::f32) {
-      stored_[static_cast<size_t>(id)] = store;
-      return;
-    }
-  kept_[static_cast<size_t>(id)] = kept_count_++;
+        view(store).dtype == DType::f32)
+      return store;
+  return -1;
+}
+
+bool RowStages::stays(int id) const {
+  if (node(id).kind != Kind::load) return store_of(id) >= 0;
+  for (int store = 0; store < nodes(); ++store)
+    if (node(store).kind == Kind::store && places_.may_overlap(view(store), view(id))) return false;
+  return true;
+}
+
+bool RowStages::is_cheap(int id) const {
+  constexpr Arith quick[] = {Arith::neg, Arith::add, Arith::sub, Arith::mul};
+  if (node(id).in_bf16 || store_of(id) >= 0) return false;
+  int from = -1;
+  for (const int arg : arguments(id))
+    if (arg >= 0 && rate(arg) == Rate::element && std::exchange(from, arg) >= 0) return false;
+  if (from < 0 || !stays(from)) return false;
+  if (!node(id).arith) return node(from).kind == Kind::load && node(id).dtype == DType::f32;
+  return std::ranges::count(quick, *node(id).arith) > 0 &&
+         (node(from).kind != Kind::load || view(from).dtype == DType::f32);
 }
 
 void RowStages::require(int id, int in, const std::vector<int>& order) {

@@ -32,7 +32,8 @@ class RowStages : public NativeWriter {
   bool sums_rows(int id) const { return node(id).kind == Kind::reduce && node(id).level == Level::row; }
   bool sums_columns(int id) const { return node(id).kind == Kind::reduce && node(id).level == Level::column; }
   int sums_before(Level level, int id) const;  // in order of nodes
-  bool is_kept(int id, int in) const { return node(id).kind == Kind::compute && stage(id) < in; }
+  bool is_kept(int id, int in) const { return node(id).kind == Kind::compute && stage(id) < in && !is_cheap(id); }
+  bool is_cheap(int id) const;  // what one instruction makes of one value that lies in memory anyway
   // What is kept of a node: its place beside, or the store that it lies in anyway; -1: none.
   int kept_beside(int id) const { return kept_[static_cast<size_t>(id)]; }
   int kept_in_store(int id) const { return stored_[static_cast<size_t>(id)]; }
@@ -61,6 +62,8 @@ class RowStages : public NativeWriter {
   void keep(int id);
   void require(int id, int in, const std::vector<int>& order);
   int last_stage_of(int load) const;
+  int store_of(int id) const;  // f32, of all elements; -1: none
+  bool stays(int id) const;    // in memory, all the time
 
   std::vector<int> stage_;  // by node: when its value is there
   std::vector<int> kept_, stored_;

@@ -2,7 +2,7 @@
 // stage goes through some rows, whose sums are then added up together: a row's values are lanes of one register, so
 // quotients and roots are made for all these rows at once. The order of additions is that of tile_reduce.cpp.
 #include "descent/backend/cpu/native_loop.h"
-#include "descent/backend/cpu/native_row_stages.h"
+#include "descent/backend/cpu/native_row_values.h"
 
 #if defined(__x86_64__)
 #include <algorithm>
@@ -13,16 +13,21 @@ namespace descent::cpu {
 
 namespace {
 
-class RowWriter : public RowStages {
+class RowWriter : public RowValues {
  public:
   RowWriter(const TileBody& body, const BufferPlaces& places, int64_t columns, std::span<const int> sums)
-      : RowStages(body, places, columns, 65536 + 16384 * body.nodes.size()), column_sums_(sums) {}
+      : RowValues(body, places, columns, 65536 + 16384 * body.nodes.size()), column_sums_(sums) {}
   using Code = void (*)(std::byte* const* addresses, int64_t row, int64_t rows, float* kept, float* const* registers,
                         int64_t row_of_period);
 
   // Null if that is not possible.
   Code write() {
     if (!sort_by_stage() || overwrites() || !has_room()) return nullptr;
+    for (int id = 0; id < nodes(); ++id)
+      if (node(id).level == Level::element && rate(id) == Rate::element) {
+        if (node(id).kind == Kind::load) all_loads_.push_back(id);
+        if (node(id).kind == Kind::store) all_stores_.push_back(id);
+      }
     choose_turns();
     enter(words_before_vectors + 8 * (pointer_vector() + (sums_before(Level::column, nodes()) + 7) / 8 - 1));
     mov(addresses_word_, addresses_);
@@ -54,30 +59,15 @@ class RowWriter : public RowStages {
   using RowStages::period_rows;
 
  private:
-  static constexpr int words_before_vectors = 7;  // of the stack: behind them vectors are aligned
-  static constexpr int groups = 4;                // of sixteen lanes, each with sums of its own
+  static constexpr int groups = 4;  // of sixteen lanes, each with sums of its own
   static constexpr int64_t unrolled = groups * lane_group;
 
   // As many rows at a time, 1, 4, 8 or 16, as stay in the first cache from stage to stage.
   void choose_turns() {
-    constexpr int64_t first_cache = 32768;  // bytes of it that are surely ours
+    constexpr int64_t first_cache = 24576;  // bytes of it that are surely ours
     most_turns_ = 16;
     while (most_turns_ > 4 && most_turns_ * bytes_of_row() > first_cache) most_turns_ /= 2;
     if (most_turns_ * bytes_of_row() > 2 * first_cache) most_turns_ = 1;
-  }
-
-  // --- The stack: words, then vectors of random sources, of rows' sums, and pointers to columns' sums ---
-
-  int sum_vector() const { return 1 + 2 * static_cast<int>(random_.size()); }
-  int pointer_vector() const { return sum_vector() + most_turns_ * sums_before(Level::row, nodes()); }
-  Xbyak::Address source_vector(int id, int which) {
-    const auto number = static_cast<int>(std::ranges::find(random_, id) - random_.begin());
-    return ptr[rsp + vector_bytes * (1 + 2 * number + which)];
-  }
-  // The lanes of a sum of the first row.
-  int sum_offset(int id) const { return vector_bytes * (sum_vector() + most_turns_ * sums_before(Level::row, id)); }
-  Xbyak::Address pointer(int id) const {
-    return qword[rsp + vector_bytes * pointer_vector() + 8 * sums_before(Level::column, id)];
   }
 
   // --- Rows ---
@@ -127,13 +117,19 @@ class RowWriter : public RowStages {
     jg(otherwise, T_NEAR);
   }
 
+  // In two halves where there are enough: while the quotients and roots of one are made, which takes long but few
+  // instructions, the loop goes through the other.
   void write_rows(int turns) {
     turns_ = turns;
+    const int halves = turns > 4 ? 2 : 1;
+    rows_ = turns / halves;
     advanced_ = false;
-    for (int s = 0; s < stages_; ++s) {
-      write_row_values(s);
-      write_loop(s);
-    }
+    for (half_ = 0; half_ < halves; ++half_) write_row_values(0);
+    for (int s = 0; s < stages_; ++s)
+      for (half_ = 0; half_ < halves; ++half_) {
+        write_loop(s);
+        if (s + 1 < stages_) write_row_values(s + 1);
+      }
     if (advanced_) move_kept(-turns_);
     if (!advanced_) move_bases(turns_);
     add(row_word_, turns_);
@@ -141,100 +137,10 @@ class RowWriter : public RowStages {
 
   void move_bases(int rows) {
     for (size_t i = 0; i < streams_.size(); ++i)
-      if (streams_[i].step > 0) {
-        mov(whole_, rows * streams_[i].step * streams_[i].width);
-        move_base(i, whole_);
-      }
+      if (streams_[i].step > 0) move_base(i, rows * streams_[i].step * streams_[i].width);
   }
   void move_kept(int rows) {
     if (kept_count() > 0) add(run_, static_cast<int>(rows * kept_count() * pitch() * 4));
-  }
-
-  // --- Values of rows, a lane each ---
-
-  void write_row_values(int s) {
-    forget_registers();
-    for (const int id : column_)
-      if (stage(id) == s) write_row_value(id);
-    for (int id = 0; id < nodes(); ++id)
-      if (node(id).kind == Kind::store && node(id).level == Level::row && stage(id) == s) write_row_store(id);
-  }
-
-  // It stays in a register for those that follow while there are enough.
-  void write_row_value(int id) {
-    constexpr int enough = 16;
-    const int made = node(id).kind == Kind::reduce ? sum_of_rows(id, 0, lane_group) : take();
-    if (node(id).kind == Kind::compute)
-      write_compute(id, made);
-    else if (node(id).kind != Kind::reduce)
-      write_steady_load(id, Xbyak::Zmm(made), false);
-    give_back();
-    vmovaps(slot(id), Xbyak::Zmm(made));
-    free_registers() >= enough ? keep_register(id, made) : release(made);
-  }
-
-  void write_row_store(int id) {
-    const int from = node(id).in[0];
-    Xbyak::Zmm value(kept(from));
-    if (kept(from) < 0) vmovaps(value = temporary(), slot(from));
-    const Xbyak::Address to = ptr[row_element(id)];
-    switch (turns_) {
-      case 16: vmovups(to, value); break;
-      case 8: vmovups(to, Xbyak::Ymm(value.getIdx())); break;
-      case 4: vmovups(to, Xbyak::Xmm(value.getIdx())); break;
-      default: vmovss(to, Xbyak::Xmm(value.getIdx()));
-    }
-    give_back();
-  }
-
-  void write_steady_load(int id, const Xbyak::Zmm& to, bool) override {
-    if (node(id).uniform) return write_number(id, to);
-    const Xbyak::Address from = ptr[row_element(id)];
-    switch (turns_) {
-      case 16: return vmovups(to, from);
-      case 8: return vbroadcastf32x8(to, from);
-      case 4: return vbroadcastf32x4(to, from);
-      default: return vbroadcastss(to, from);
-    }
-  }
-  Xbyak::RegExp row_element(int id) {
-    mov(whole_, addresses_word_);
-    mov(whole_, ptr[whole_ + static_cast<int>(view(id).buffer * sizeof(std::byte*))]);
-    mov(ahead_, view(id).offset * 4);
-    add(whole_, ahead_);
-    mov(ahead_, row_word_);
-    return whole_ + ahead_ * 4;
-  }
-
-  // Sixteen rows' sixteen lanes merged to one a row: of each four neighbouring lanes (0 + 2) + (1 + 3), then of those
-  // four sums likewise. Fewer rows come again and again.
-  int sum_of_rows(int id, int first, int64_t rows) {
-    const auto half = static_cast<int>(rows / 2);
-    int a = -1, b = -1;
-    if (half == 1) {
-      const auto lanes_of = [&](int row) { return ptr[rsp + sum_offset(id) + vector_bytes * (row % turns_)]; };
-      a = take(), b = take();
-      vmovaps(Xbyak::Zmm(b), lanes_of(first));
-      vshufps(Xbyak::Zmm(a), Xbyak::Zmm(b), lanes_of(first + 1), 0x44);
-      vshufps(Xbyak::Zmm(b), Xbyak::Zmm(b), lanes_of(first + 1), 0xee);
-    } else {
-      const int from = sum_of_rows(id, first, half);
-      b = turns_ > half ? sum_of_rows(id, first + half, half) : from;
-      a = take();
-      choose_lanes(half, a, from, b, false);
-      choose_lanes(half, b, from, b, true);
-      if (from != b) release(from);
-    }
-    merge(id, Xbyak::Zmm(a), Xbyak::Zmm(a), Xbyak::Zmm(b));
-    give_back();
-    release(b);
-    return a;
-  }
-  // Of two registers with `half` rows each, what is merged with the upper part.
-  void choose_lanes(int half, int to, int a, int b, bool upper) {
-    const Xbyak::Zmm made(to), first(a), second(b);
-    if (half == 2) return vshufps(made, first, second, upper ? 0xdd : 0x88);
-    vshuff32x4(made, first, second, half == 4 ? (upper ? 0xee : 0x44) : (upper ? 0xdd : 0x88));
   }
 
   // --- A stage's loop, for each row ---
@@ -248,7 +154,9 @@ class RowWriter : public RowStages {
     std::vector<int> steady;
     for (int id = 0; id < nodes(); ++id)
       if (rate(id) == Rate::column && (node(id).kind == Kind::spread || repeats_in_row(id))) steady.push_back(id);
-    const int room = left();
+    choose_columns();
+    find_fetches(s);
+    const int room = copies_ > 1 ? left() - most_alive() : left();
     pin(steady, room);
     pin(never_,
         std::max(0, room - static_cast<int>(std::ranges::count_if(steady, [&](int id) { return is_used(id); }))));
@@ -258,10 +166,9 @@ class RowWriter : public RowStages {
 
   void write_turns(const std::vector<int>& steady) {
     Xbyak::Label turn;
-    if (advanced_) move_bases(-turns_), move_kept(-turns_);
+    if (advanced_ && half_ == 0) move_bases(-turns_), move_kept(-turns_);
     if (turns_ > 1) {
-      xor_(whole_, whole_);
-      mov(turn_word_, whole_);
+      if (half_ == 0) mov(turn_word_, 0);
       L(turn);
     }
     in_turns_ = turns_ > 1;
@@ -274,10 +181,8 @@ class RowWriter : public RowStages {
     move_bases(1);
     move_kept(1);
     advanced_ = true;
-    mov(whole_, turn_word_);
-    inc(whole_);
-    mov(turn_word_, whole_);
-    cmp(whole_, turns_);
+    inc(turn_word_);
+    cmp(turn_word_, (half_ + 1) * rows_);
     jl(turn, T_NEAR);
   }
 
@@ -287,40 +192,55 @@ class RowWriter : public RowStages {
     vbroadcastss(to, ptr[rsp + ahead_ * 4 + slot_offset(id)]);
   }
 
+  // Short rows are written out from end to end. Where values are rounded, two groups of lanes share an instruction and
+  // a line.
+  void choose_columns() {
+    constexpr int64_t longest = 256;  // nodes written out
+    without_index_ = columns_ / lane_group * static_cast<int64_t>(loop_.size()) <= longest;
+    const bool rounds = std::ranges::any_of(
+        loop_, [&](int id) { return node(id).kind == Kind::store && view(id).dtype == DType::bf16; });
+    copies_ = rounds && left() >= most_alive() ? 2 : 1;
+  }
+
   void write_columns() {
-    const int64_t whole = columns_ / lane_group * lane_group, many = sums_.empty() ? 0 : columns_ / unrolled * unrolled;
+    const int64_t whole = columns_ / lane_group * lane_group, many = columns_ / unrolled * unrolled;
     xor_(index_, index_);
-    if (many > 0) {
+    grouped_ = many > 0;
+    int64_t behind = many;  // where what follows begins, from index_ on
+    if (without_index_) {
+      write_groups(0, many);
+    } else if (many > 0) {
       Xbyak::Label loop;
       align(32);
       L(loop);
-      for (group_ = 0; group_ < groups; ++group_) {
-        write_elements(false);
-        add(index_, static_cast<uint32_t>(lane_group));
-      }
+      write_groups(0, unrolled);
+      add(index_, static_cast<uint32_t>(unrolled));
       cmp(index_, static_cast<uint32_t>(many));
       jl(loop, T_NEAR);
-      merge_groups();
+      behind = 0;
     }
-    group_ = 0;
-    if (whole > many) {
-      Xbyak::Label loop;
-      align(32);
-      L(loop);
-      write_elements(false);
-      add(index_, static_cast<uint32_t>(lane_group));
-      cmp(index_, static_cast<uint32_t>(whole));
-      jl(loop, T_NEAR);
+    if (many > 0) merge_groups();
+    grouped_ = false;
+    write_groups(behind, behind + whole - many);
+    if (whole < columns_) {
+      shift_ = behind + whole - many;
+      tail_ = true;
+      write_elements(true);
+      tail_ = false;
     }
-    if (whole == columns_) return;
-    tail_ = true;
-    write_elements(true);
-    tail_ = false;
+    shift_ = 0;
+  }
+
+  void write_groups(int64_t from, int64_t end) {
+    for (shift_ = from; shift_ < end;) {
+      const int copies = shift_ + copies_ * lane_group <= end ? copies_ : 1;
+      fetch_ahead(copies);
+      write_elements(false, copies);
+      shift_ += copies * lane_group;
+    }
   }
 
   // --- Sums ---
-
-  bool adds(int id) const { return node(id).reduce == LoopOp::sum; }
 
   // What changes nothing, not even the sign of zero.
   float neutral(int id) const { return adds(id) ? -0.0f : -std::numeric_limits<float>::infinity(); }
@@ -333,23 +253,12 @@ class RowWriter : public RowStages {
     }
   }
   Xbyak::Zmm sum(int id, int group) { return Xbyak::Zmm(sum_in_[id][static_cast<size_t>(group)]); }
-
-  void merge(int id, const Xbyak::Zmm& to, const Xbyak::Zmm& a, const Xbyak::Zmm& b) {
-    if (adds(id)) return vaddps(to, a, b);
-    vcmpps(test_, a, a, 3);
-    if (to.getIdx() == a.getIdx()) {
-      const Xbyak::Zmm first = temporary();
-      vmovaps(first, a);
-      vmaxps(to, a, b);
-      return vmovaps(to | test_, first);
-    }
-    vmaxps(to, a, b);
-    vmovaps(to | test_, a);
-  }
+  // To which the elements in hand belong.
+  int group() const { return grouped_ ? static_cast<int>(shift_ / lane_group + copy()) % groups : 0; }
 
   void add_to_sum(int id, const Xbyak::Zmm& value) override {
     if (sums_columns(id)) return add_to_column_sum(id, value);
-    if (!tail_) return merge(id, sum(id, group_), sum(id, group_), value);
+    if (!tail_) return merge(id, sum(id, group()), sum(id, group()), value);
     const Xbyak::Zmm filled = temporary();
     if (adds(id)) {
       vmovaps(filled | some_ | T_z, value);
@@ -363,8 +272,8 @@ class RowWriter : public RowStages {
   void add_to_column_sum(int id, const Xbyak::Zmm& value) {
     const Xbyak::Zmm added = temporary();
     mov(whole_, pointer(id));
-    vaddps(added, value, ptr[whole_ + index_ * sizeof(float)]);
-    const Xbyak::Address to = ptr[whole_ + index_ * sizeof(float)];
+    const Xbyak::Address to = ptr[element_at(whole_)];
+    vaddps(added, value, to);
     vmovups(tail_ ? to | some_ : to, added);
   }
 
@@ -394,7 +303,7 @@ class RowWriter : public RowStages {
     mov(ahead_, row_word_);
     if (in_turns_) add(ahead_, turn_word_);
     imul(ahead_, ahead_, static_cast<int>(columns_ / 4));
-    mov(whole_, index_);
+    lea(whole_, ptr[index_ + static_cast<int>(shift_ + copy() * lane_group)]);
     shr(whole_, 2);
     add(whole_, ahead_);
     write_random_bits(to, source_vector(id, 0), source_vector(id, 1));
@@ -411,32 +320,66 @@ class RowWriter : public RowStages {
   void made(int id, const Xbyak::Zmm& value) override {
     if (kept_beside(id) >= 0 && stage(id) == in_) vmovups(ptr[kept_at(id)], value);
   }
-  Xbyak::RegExp kept_at(int id) const { return run_ + index_ * 4 + static_cast<int>(kept_beside(id) * pitch() * 4); }
+  Xbyak::RegExp kept_at(int id) const { return element_at(run_) + static_cast<int>(kept_beside(id) * pitch() * 4); }
+  // Of floats from `base` on.
+  Xbyak::RegExp element_at(const Xbyak::Reg64& base) const {
+    const auto apart = static_cast<int>((shift_ + copy() * lane_group) * 4);
+    return without_index_ ? base + apart : base + index_ * 4 + apart;
+  }
 
-  // Rows that follow are fetched ahead.
-  int64_t bytes_ahead(int id) const {
-    const int64_t bytes = row_step(id) * std::max(most_turns_, 2) * static_cast<int64_t>(size_of(view(id).dtype));
-    return bytes > 0 && bytes < (1 << 24) && row_period(id) == 0 ? bytes : 0;
+  // --- What is fetched ahead ---
+
+  // While a loop goes on, what the next one looks at first comes to the cache: of the same rows, or of those that
+  // follow. So the memory has work all the time.
+  struct Fetch {
+    int id, bytes;  // a load or store, and how far ahead
+    bool writes;
+  };
+
+  void find_fetches(int s) {
+    fetches_.clear();
+    int next = s;
+    do next = (next + 1) % stages_;
+    while (loops_[static_cast<size_t>(next)].empty());
+    const int rows = next > s ? 0 : std::max(turns_, 2);
+    for (const int id : loops_[static_cast<size_t>(next)]) {
+      if (node(id).kind != Kind::load && node(id).kind != Kind::store) continue;
+      const bool writes = node(id).kind == Kind::store;
+      const int64_t bytes = rows * row_step(id) * static_cast<int64_t>(size_of(view(id).dtype));
+      if (row_step(id) <= 0 || row_period(id) > 0 || bytes >= (1 << 24)) continue;
+      if (writes ? passes_caches(id) || is_read_first(id) : !loads_first(id, next)) continue;
+      fetches_.push_back({id, static_cast<int>(bytes), writes || is_written_over(id)});
+    }
   }
-  void prefetch_load(int id) override {
-    const int64_t bytes = bytes_ahead(id);
-    if (bytes > 0 && loads_first(id, in_)) prefetcht0(ptr[at(id) + static_cast<int>(bytes)]);
+  bool is_read_first(int store) const {
+    return std::ranges::any_of(all_loads_, [&](int load) { return places_.same(view(store), view(load)); });
   }
-  void prefetch_store(int id) override {
-    if (const int64_t bytes = bytes_ahead(id); bytes > 0 && !passes_caches(id))
-      prefetchw(ptr[at(id) + static_cast<int>(bytes)]);
+  bool is_written_over(int load) const {
+    return std::ranges::any_of(all_stores_, [&](int store) { return places_.same(view(store), view(load)); });
+  }
+
+  void fetch_ahead(int copies) {
+    for (const Fetch& each : fetches_) {
+      const auto width = static_cast<int64_t>(size_of(view(each.id).dtype));
+      for (int64_t apart = 0; apart < copies * lane_group * width; apart += vector_bytes) {
+        if ((shift_ * width + apart) % vector_bytes != 0) break;  // within a line
+        const Xbyak::Address line = ptr[at(each.id) + each.bytes + static_cast<int>(apart)];
+        each.writes ? prefetchw(line) : prefetcht0(line);
+      }
+    }
   }
 
   std::span<const int> column_sums_;  // numbers of registers, by node
-  int most_turns_ = 1, turns_ = 1;    // rows at a time
+  int turns_ = 1;                     // rows at a time
   bool advanced_ = false;             // bases, to behind these rows
   bool in_turns_ = false;
-  int in_ = 0, group_ = 0;
+  int in_ = 0, copies_ = 1;
+  bool grouped_ = false;  // sums have groups of their own
   bool tail_ = false;
+  std::vector<int> all_loads_, all_stores_;        // of elements
+  std::vector<Fetch> fetches_;                     // in the loop in hand
   std::vector<int> sums_;                          // of the loop
   std::map<int, std::array<int, groups>> sum_in_;  // registers
-  const Xbyak::Address addresses_word_ = word(0), row_word_ = word(1), end_word_ = word(2), turn_word_ = word(3),
-                       row_of_period_word_ = word(4);
 };
 
 class Rows : public NativeRows {

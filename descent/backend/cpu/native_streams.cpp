@@ -32,8 +32,9 @@ Xbyak::RegExp NativeWriter::at(int id, const Xbyak::Reg64& index) {
   const auto number = static_cast<size_t>(found - streams_.begin());
   const bool there = number < std::size(bases_);
   if (!there) mov(fetched_, base_word(number));
-  const auto apart = static_cast<int>(stream.byte - found->byte + copy_ * lane_group * stream.width);
-  return (there ? bases_[number] : fetched_) + index * stream.width + apart;
+  const auto apart = static_cast<int>(stream.byte - found->byte + (shift_ + copy_ * lane_group) * stream.width);
+  const Xbyak::Reg64& base = there ? bases_[number] : fetched_;
+  return without_index_ ? base + apart : base + index * stream.width + apart;
 }
 
 void NativeWriter::set_base(size_t stream, const Xbyak::Reg64& value) {
@@ -42,6 +43,16 @@ void NativeWriter::set_base(size_t stream, const Xbyak::Reg64& value) {
 
 void NativeWriter::move_base(size_t stream, const Xbyak::Reg64& bytes) {
   stream < std::size(bases_) ? add(bases_[stream], bytes) : add(base_word(stream), bytes);
+}
+
+void NativeWriter::move_base(size_t stream, int64_t bytes) {
+  if (const auto near = static_cast<int32_t>(bytes); near == bytes) {
+    stream < std::size(bases_) ? add(bases_[stream], static_cast<uint32_t>(near))
+                               : add(base_word(stream), static_cast<uint32_t>(near));
+  } else {
+    mov(whole_, bytes);
+    move_base(stream, whole_);
+  }
 }
 
 void NativeWriter::enter(int words) {

@@ -313,10 +313,14 @@ void NativeWriter::write_node(int id, int made, bool some) {
   }
 }
 
-// The numbers of the columns from index_ on.
+// The numbers of the columns in hand.
 void NativeWriter::write_column_numbers(const Zmm& to) {
+  Words numbers;
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = static_cast<uint32_t>(shift_ + copy_ * lane_group) + static_cast<uint32_t>(i);
+  if (without_index_) return vmovaps(to, lanes(numbers));
   vpbroadcastd(to, index_.cvt32());
-  vpaddd(to, to, lanes({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}));
+  vpaddd(to, to, lanes(numbers));
 }
 
 void NativeWriter::load_lanes(const Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some) {
@@ -360,7 +364,7 @@ void NativeWriter::write_pair(int id) {
   copy_ = 0;
   prefetch_store(id);
   vcvtne2ps2bf16(both, second, get(stored(id)));
-  vmovdqu16(ptr[at(id)], both);
+  passes_caches(id) ? vmovntdq(ptr[at(id)], both) : vmovdqu16(ptr[at(id)], both);
 }
 
 // --- Arithmetic ---

@@ -56,6 +56,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void find_bases();  // of streams, once what is on the stack has its place
   void set_base(size_t stream, const Xbyak::Reg64& value);
   void move_base(size_t stream, const Xbyak::Reg64& bytes);
+  void move_base(size_t stream, int64_t bytes);
 
   void write_steady(const std::vector<int>& nodes, bool some);
   void write_compute(int id, int made);
@@ -93,7 +94,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   virtual bool reload(int, const Xbyak::Zmm&) { return false; }  // true if the loop need not compute the node
   virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
-  bool has_long_chains() const;  // nodes of many instructions, each of which waits for the one before
+  int copy() const { return copy_; }  // of the loop's nodes, in hand
+  bool has_long_chains() const;       // nodes of many instructions, each of which waits for the one before
   void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
   virtual void prefetch_load(int) {}
   virtual void prefetch_store(int) {}
@@ -124,6 +126,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   const BufferPlaces& places_;
   std::vector<int> never_, column_, loop_;  // nodes by rate
   std::vector<Stream> streams_;
+  int64_t shift_ = 0;           // elements are those behind index_ by so many,
+  bool without_index_ = false;  // which is zero
 
   const Xbyak::Reg64 addresses_ = rdi, index_ = rsi, run_ = rdx, whole_ = r10, ahead_ = r11;
   // Streams' bases; more of them are on the stack, and come to `fetched_`, where the addresses are no longer wanted.
