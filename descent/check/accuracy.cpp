@@ -69,7 +69,7 @@ std::vector<double> rounding_errors(const Node& node, std::span<const Dense> inp
     if (node.op->exact || (rounds_correctly(*node.op) && rounding == 0))
       errors[i] += rounding;
     else
-      errors[i] += std::max(unit * std::abs(value), smallest);
+      errors[i] += std::max(unit * std::abs(value), smallest) + node.op->absolute_error;
   }
   return errors;
 }

@@ -14,7 +14,7 @@ bool is_generator(const Node& node) {
   return node.op->op_class == OpClass::leaf && (node.op->name == "iota" || node.op->name == "random_bits");
 }
 
-bool is_wished_stored(const Node& node) { return node.op->name == "cast" && node.attrs.has("stored"); }
+bool is_wished_stored(const Node& node) { return node.attrs.has("stored"); }
 
 Read read_of(const Graph& graph, Value value) {
   const Node& node = graph.node(value);
@@ -160,7 +160,9 @@ class Partitioner {
   // False if that is too much, or not element by element.
   bool trace_origin(uint32_t id, Origin& origin) {
     constexpr int most_operations = 4;
-    if (!graph_.node(id).op->name.starts_with("cast") && ++origin.operations > most_operations) return false;
+    const std::string_view name = graph_.node(id).op->name;
+    if (name.starts_with("rounded_gelu")) return false;
+    if (!name.starts_with("cast") && ++origin.operations > most_operations) return false;
     return std::ranges::all_of(reads_[id], [&](const Read& read) {
       const uint32_t base = read.base.node;
       if (only_numbers(base)) return true;

@@ -6,10 +6,10 @@
 #include "descent/ops/cast.h"
 #include "descent/ops/conv.h"
 #include "descent/ops/fused_attention_gradient.h"
-#include "descent/ops/gelu_slope.h"
 #include "descent/ops/input.h"
 #include "descent/ops/kept.h"
 #include "descent/ops/matmul.h"
+#include "descent/ops/rounded_gelu_slope.h"
 #include "descent/ops/sum_pool.h"
 
 namespace descent {
@@ -159,7 +159,15 @@ bool is_kept_rounded(const Graph& graph, const Node& node) {
   if (node.op == &op_def<GeluSlope>()) return of_product(graph, node.inputs[0]);
   return node.op == &op_def<Kept>() && node.outputs[0].shape.elements() >= large;
 }
-Tensor stored_in_bf16(Tensor x, Site at) { return apply<Cast>({x}, {{"to", DType::bf16}, {"stored", int64_t{1}}}, at); }
+
+// The node's result rounded; perhaps stored right away. Gelu and its slope need not be exact before that.
+Tensor rounded_result(const Node& node, Tensor x, Tensor result, bool stored) {
+  const auto is_exact = [&](const OpDef& op) { return node.op == &op && node.attrs.integer("approximate") == 0; };
+  if (is_exact(op_def<Gelu>())) return rounded_gelu(x, node.site);
+  if (is_exact(op_def<GeluSlope>())) return rounded_gelu_slope(x, stored, node.site);
+  if (!stored) return cast(result, DType::bf16, node.site);
+  return apply<Cast>({result}, {{"to", DType::bf16}, {"stored", int64_t{1}}}, node.site);
+}
 
 // The computed f32 values that somebody rounds to bf16.
 std::set<Value> rounded_values(const Staged& staged) {
@@ -183,11 +191,12 @@ Staged mixed_precision(const Staged& from) {
   Rewriter rewriter(operands);
   return simplify(rewriter.run([&](uint32_t id, const Node& node) {
     Tensors out = rewriter.copy(node);
-    for (uint16_t port = 0; port < out.size(); ++port)
-      if (is_kept_rounded(rewriter.from(), node))
-        out[port] = cast(stored_in_bf16(out[port], node.site), DType::f32, node.site);
-      else if (kept.contains({id, port}) || is_large_product({id, port}))
-        out[port] = cast(cast(out[port], DType::bf16, node.site), DType::f32, node.site);
+    for (uint16_t port = 0; port < out.size(); ++port) {
+      const bool stored = is_kept_rounded(rewriter.from(), node);
+      if (!stored && !kept.contains({id, port}) && !is_large_product({id, port})) continue;
+      const Tensor x = node.inputs.empty() ? Tensor() : rewriter.inputs(node)[0];
+      out[port] = cast(rounded_result(node, x, out[port], stored), DType::f32, node.site);
+    }
     return out;
   }));
 }

@@ -7,9 +7,9 @@ namespace descent {
 
 namespace {
 
-constexpr std::array<std::string_view, 20> scalar_names{"neg", "exp",         "log",   "sqrt", "sin",   "cos",  "tanh",
-                                                        "erf", "x_erf_slope", "floor", "cast", "add",   "mul",  "div",
-                                                        "max", "min",         "pow",   "less", "equal", "where"};
+constexpr std::array<std::string_view, 22> scalar_names{
+    "neg",   "exp",  "log", "sqrt", "sin", "cos", "tanh", "erf", "x_erf_slope", "rounded_gelu", "rounded_gelu_slope",
+    "floor", "cast", "add", "mul",  "div", "max", "min",  "pow", "less",        "equal",        "where"};
 constexpr std::array<std::string_view, 10> loop_names{"load",   "store",  "constant", "iota", "random_bits",
                                                       "scalar", "spread", "sum",      "max",  "argmax"};
 constexpr std::array<std::string_view, 3> level_names{"", ".row", ".column"};

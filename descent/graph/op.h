@@ -26,6 +26,8 @@ enum class ScalarOp : uint8_t {
   tanh,
   erf,
   x_erf_slope,
+  rounded_gelu,
+  rounded_gelu_slope,
   floor,
   cast,
   add,
@@ -110,6 +112,7 @@ struct OpDef {
   std::optional<ScalarOp> scalar = {};             // elementwise core ops
   bool exact = false;                              // results are chosen, copied or counted, not computed with
                                                    // rounding: backends give the meaning's bits
+  double absolute_error = 0;                       // by so much may results be off beside their rounding
   Samples (*samples)() = nullptr;
   Misuses (*misuse)() = nullptr;
   int64_t (*multiply_adds)(std::span<const Type> inputs, const Attrs&) = nullptr;  // contractions
@@ -140,6 +143,10 @@ concept HasScalar = requires {
 template <class T>
 concept HasExact = requires {
   requires std::same_as<decltype(T::exact), const bool>;
+};
+template <class T>
+concept HasAbsoluteError = requires {
+  { T::absolute_error } -> std::convertible_to<double>;
 };
 template <class T>
 concept HasMultiplyAdds = requires(std::span<const Type> inputs, const Attrs& attrs) {
@@ -183,6 +190,7 @@ const OpDef& op_def() {
       out.exact = T::exact;
     else
       out.exact = T::op_class == OpClass::view || T::op_class == OpClass::leaf;
+    if constexpr (HasAbsoluteError<T>) out.absolute_error = T::absolute_error;
     if constexpr (HasMisuse<T>) out.misuse = &T::misuse;
     if constexpr (HasMultiplyAdds<T>) out.multiply_adds = &T::multiply_adds;
     out.samples = &T::samples;

@@ -138,6 +138,23 @@ TEST(MixedPrecision, TheBranchesOfAResidualAreRounded) {
   EXPECT_EQ(program.buffers[program.outputs[0]].type.dtype, DType::f32);
 }
 
+TEST(MixedPrecision, MakesRoundedWhatGeluAndItsGradientShowRounded) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {8, 4}}), w = input(graph, "w", {DType::f32, {4, 4}});
+  const auto text_of = [&](bool approximate, bool mixed) {
+    const Tensor out = mean(matmul(gelu(matmul(x, w), approximate), w));
+    return to_text(compiled(graph, {gradients(out, std::span(&w, 1))[0]}, {.mixed_precision = mixed}));
+  };
+  const auto has = [](const std::string& program, std::string_view what) {
+    return program.find(what) != std::string::npos;
+  };
+  const std::string rounded = text_of(false, true);
+  EXPECT_TRUE(has(rounded, "rounded_gelu.bf16") && has(rounded, "rounded_gelu_slope.bf16")) << rounded;
+  EXPECT_FALSE(has(rounded, "erf")) << rounded;
+  for (const std::string& other : {text_of(false, false), text_of(true, true)})
+    EXPECT_FALSE(has(other, "rounded_gelu")) << other;
+}
+
 // --- fusion ---
 
 struct Mlp {

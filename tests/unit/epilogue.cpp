@@ -13,6 +13,7 @@
 #include "descent/ops/less.h"
 #include "descent/ops/matmul.h"
 #include "descent/ops/mul.h"
+#include "descent/ops/rounded_gelu_slope.h"
 #include "descent/ops/sqrt.h"
 #include "descent/ops/sub.h"
 #include "descent/ops/sum.h"
@@ -29,13 +30,17 @@ struct Case {
   DType in;
 };
 
-// An update of a weight w and its moment by the gradient a b, and a sum of columns of what a mask leaves of it.
+enum class Work { update, mask, gelu };
+constexpr Work works[] = {Work::update, Work::mask, Work::gelu};
+
+// Of a product a b: as the gradient of a weight w an update of that and of its moment; a sum of columns of what a mask
+// leaves of it; or its gelu and the slope.
 struct Update {
   Graph graph;
   std::vector<Value> results;
   std::map<std::string, Array> inputs;
 
-  explicit Update(const Case& c, bool masked) {
+  explicit Update(const Case& c, Work work) {
     const Type a_type{c.in, c.a_transposed ? Shape{c.k, c.m} : Shape{c.m, c.k}}, b_type{c.in, {c.k, c.n}},
         w_type{DType::f32, {c.m, c.n}};
     inputs = {{"a", random_array(a_type, 1)},
@@ -47,7 +52,9 @@ struct Update {
     const Tensor b = input(graph, "b", b_type), w = input(graph, "w", w_type), v = input(graph, "v", w_type);
     if (c.a_transposed) a = transpose(a);
     const Tensor product = apply<Matmul>({a, b}, {{"to", DType::f32}}, {});
-    if (masked) {
+    if (work == Work::gelu) {
+      results = {rounded_gelu(product).value(), rounded_gelu_slope(product).value()};
+    } else if (work == Work::mask) {
       const Tensor kept = where(less(0.5, w), product, 0.0);
       results = {kept.value(), sum(kept, {0}).value()};
     } else {
@@ -94,14 +101,14 @@ TEST(Epilogue, GivesTheSameBitsAsAKernelOfItsOwn) {
   for (const int threads : {1, 2}) {
     set_thread_count(threads);
     for (const Case& c : cases)
-      for (const bool masked : {false, true})
-        expect_equal(Update(c, masked), text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T " : " ", c.in,
-                                             masked ? " masked, " : ", ", threads, " threads"));
+      for (const Work work : works)
+        expect_equal(Update(c, work), text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T " : " ", c.in, ", work ",
+                                           static_cast<int>(work), ", ", threads, " threads"));
   }
 }
 
 TEST(Epilogue, IsOnlyForTheProductsOnlyReader) {
-  Update update({128, 128, 8, false, DType::f32}, false);
+  Update update({128, 128, 8, false, DType::f32}, Work::update);
   const Tensor a = input(update.graph, "a", {DType::f32, {128, 8}}),
                b = input(update.graph, "b", {DType::f32, {8, 128}});
   update.results.push_back(
@@ -110,7 +117,7 @@ TEST(Epilogue, IsOnlyForTheProductsOnlyReader) {
 }
 
 TEST(Epilogue, IsNotWorthItForSmallProducts) {
-  EXPECT_EQ(epilogues(Update({32, 32, 8, false, DType::f32}, false).program(true)), 0);
+  EXPECT_EQ(epilogues(Update({32, 32, 8, false, DType::f32}, Work::update).program(true)), 0);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "descent/ops/mean.h"
 #include "descent/ops/mul.h"
 #include "descent/ops/relu.h"
+#include "descent/ops/rounded_gelu_slope.h"
 #include "descent/ops/sigmoid.h"
 #include "descent/ops/softmax.h"
 #include "descent/ops/split.h"
@@ -98,6 +99,7 @@ TEST_F(NativeLoops, RunDropoutBesideANorm) {
 TEST_F(NativeLoops, RunGeluBesideItsSlope) {
   const Tensor x = input(graph_, "x", {DType::f32, {40, 100}});
   EXPECT_TRUE(all_native(graph_, {cast(gelu(x), DType::bf16).value(), cast(gelu_slope(x), DType::bf16).value()}));
+  EXPECT_TRUE(all_native(graph_, {rounded_gelu(x).value(), rounded_gelu_slope(x).value()}));
 }
 
 TEST_F(NativeLoops, RunPartsOfRows) {

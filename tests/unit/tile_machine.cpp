@@ -46,6 +46,18 @@ const std::vector<ScalarCase> real_cases{
      4.5,
      2,
      {0, -0.0, inf, -inf, NAN, 1e-6, -1e-30, 0.0703, -0.0704, 0.21, 0.9844, 3.92, -4.28, 4.29, 4.43, 4.5, 3e38, -3e38}},
+    {ScalarOp::rounded_gelu,
+     1,
+     -3.9,
+     7,
+     1,
+     {0, -0.0, NAN, 1e-6, -1e-30, 0.17, -0.52, 4.98, 4.99, 5.2, -20, 6e4, -6e4}},
+    {ScalarOp::rounded_gelu_slope,
+     1,
+     -0.6,
+     7,
+     1,
+     {0, -0.0, NAN, 1e-6, -3, 0.17, -0.52, 4.98, 4.99, 5.2, -20, 6e4, -6e4}},
     {ScalarOp::floor, 1, -9, 9, 0, usual},
     {ScalarOp::add, 2, -9, 9, 0, usual},
     {ScalarOp::mul, 2, -9, 9, 0, usual},
@@ -147,18 +159,33 @@ TEST_F(TileMachine, ElementaryFunctionsAreTheSameBitsOnVectorTargets) {
 }
 
 // Code makes both at once, whichever comes first, and each alone.
-TEST_F(TileMachine, ErfAndItsSlopeAreTheSameBitsTogetherAsAlone) {
-  for (const bool slope_first : {false, true})
-    for (const DType dtype : {DType::f32, DType::bf16}) {
-      Writer writer(1, 3000);
-      const int32_t x = writer.load(writer.buffer(dtype, random_.reals(3000, -5, 5)));
-      const int32_t y = writer.load(writer.buffer(dtype, random_.reals(3000, -5, 5)));
-      const int32_t first = writer.scalar(slope_first ? ScalarOp::x_erf_slope : ScalarOp::erf, x);
-      writer.keep(writer.mul(first, y));
-      writer.keep(writer.scalar(slope_first ? ScalarOp::erf : ScalarOp::x_erf_slope, x));
-      writer.keep(writer.add(writer.scalar(ScalarOp::x_erf_slope, y), first));
-      expect_same_on_vector_targets(writer);
-    }
+TEST_F(TileMachine, FunctionsAndTheirSlopesAreTheSameBitsTogetherAsAlone) {
+  for (const auto& [function, slope] : {std::pair(ScalarOp::erf, ScalarOp::x_erf_slope),
+                                        std::pair(ScalarOp::rounded_gelu, ScalarOp::rounded_gelu_slope)})
+    for (const bool slope_first : {false, true})
+      for (const DType dtype : {DType::f32, DType::bf16}) {
+        Writer writer(1, 3000);
+        const int32_t x = writer.load(writer.buffer(dtype, random_.reals(3000, -5, 5)));
+        const int32_t y = writer.load(writer.buffer(dtype, random_.reals(3000, -5, 5)));
+        const int32_t first = writer.scalar(slope_first ? slope : function, x);
+        writer.keep(writer.mul(first, y));
+        writer.keep(writer.scalar(slope_first ? function : slope, x));
+        writer.keep(writer.add(writer.scalar(slope, y), first));
+        expect_same_on_vector_targets(writer);
+      }
+}
+
+// What is only stored is rounded there.
+TEST_F(TileMachine, RoundsWhatIsStoredAndReadOn) {
+  for (const bool read_on : {false, true}) {
+    Writer writer(1, 3000);
+    const int32_t x = writer.load(writer.buffer(DType::f32, random_.reals(3000, -0.6, 7)));
+    const int32_t gelu = writer.scalar(ScalarOp::rounded_gelu, x);
+    writer.keep(gelu);
+    writer.keep(writer.scalar(ScalarOp::rounded_gelu_slope, x));
+    if (read_on) writer.keep(writer.mul(writer.cast(gelu, DType::f32), x));
+    expect_right_everywhere(writer, {.ulps = 1, .absolute = 0x1p-126}, false);
+  }
 }
 
 TEST_F(TileMachine, ComputesIntegersAndSaturates) {

@@ -14,6 +14,7 @@
 #include "descent/backend/cpu/tile_machine.h"
 #include "descent/core/dtype.h"
 #include "descent/core/philox.h"
+#include "descent/ops/rounded_gelu_slope.h"
 
 namespace descent::cpu {
 
@@ -43,6 +44,8 @@ inline double plain_scalar(ScalarOp op, double a, double b, double c) {
     case ScalarOp::tanh: return std::tanh(a);
     case ScalarOp::erf: return std::erf(a);
     case ScalarOp::x_erf_slope: return std::erf(a) + a * 2 * std::numbers::inv_sqrtpi * std::exp(-a * a);
+    case ScalarOp::rounded_gelu: return Gelu::exact(a);
+    case ScalarOp::rounded_gelu_slope: return GeluSlope::exact(a);
     case ScalarOp::floor: return std::floor(a);
     case ScalarOp::cast: return a;
     case ScalarOp::add: return a + b;
@@ -245,7 +248,8 @@ class Writer {
   }
   int32_t scalar(ScalarOp op, int32_t a, int32_t b = -1, int32_t c = -1) {
     const bool test = op == ScalarOp::less || op == ScalarOp::equal;
-    const DType dtype = test ? DType::boolean : dtype_of(op == ScalarOp::where ? b : a);
+    const bool rounds = op == ScalarOp::rounded_gelu || op == ScalarOp::rounded_gelu_slope;
+    const DType dtype = test ? DType::boolean : rounds ? DType::bf16 : dtype_of(op == ScalarOp::where ? b : a);
     return emit({.op = LoopOp::scalar, .level = level_of(a), .dtype = dtype, .scalar = op, .args = {a, b, c}});
   }
   int32_t cast(int32_t a, DType to) {

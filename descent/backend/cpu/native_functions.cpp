@@ -100,13 +100,42 @@ void NativeWriter::write_exp(const Zmm& to, const Zmm& x) {
   write_exp_in_range(to, n, inside, p);
 }
 
+// Sixteen of a table's numbers.
+Xbyak::Address NativeWriter::half_table(const float* numbers) {
+  Words words;
+  for (size_t i = 0; i < words.size(); ++i) words[i] = std::bit_cast<uint32_t>(numbers[i]);
+  return lanes(words);
+}
+
 // One of 32 numbers for each lane.
 void NativeWriter::look_up(const Zmm& to, const Zmm& index, const float* numbers) {
-  Words words[2];
-  for (size_t i = 0; i < 2 * lane_group; ++i)
-    words[i / lane_group][i % lane_group] = std::bit_cast<uint32_t>(numbers[i]);
-  vmovaps(to, lanes(words[0]));
-  vpermt2ps(to, index, lanes(words[1]));
+  const auto first = held_.find(numbers), second = held_.find(numbers + lane_group);
+  const bool first_held = first != held_.end();
+  first_held ? vmovaps(to, index) : vmovaps(to, half_table(numbers));
+  const auto look = [&](const Xbyak::Operand& last) {
+    first_held ? vpermi2ps(to, Zmm(first->second), last) : vpermt2ps(to, index, last);
+  };
+  second != held_.end() ? look(Zmm(second->second)) : look(half_table(numbers + lane_group));
+}
+
+// Tables that the loop looks up, in registers, as far as these go: loads would hold up everything else.
+void NativeWriter::hold_tables(int most) {
+  std::vector<const float*> tables;
+  const auto add = [&](const float(*rows)[piece_count], int count) {
+    for (int i = 0; i < count; ++i) tables.push_back(rows[i]);
+  };
+  for (const int id : loop_) {
+    const std::optional<Arith>& of = node(id).arith;
+    if (of == Arith::rounded_gelu || of == Arith::rounded_gelu_slope) add(gelu_coefficients, gelu_degree + 1);
+    if (of == Arith::erf || of == Arith::x_erf_slope) add(erf_pieces.coefficients, erf_pieces.degree + 1);
+    if (of == Arith::tanh) add(tanh_pieces.coefficients, tanh_pieces.degree + 1);
+  }
+  for (const float* table : tables)
+    for (const float* half : {table, table + lane_group})
+      if (most > 0 && !held_.contains(half)) {
+        --most;
+        vmovaps(Zmm(held_[half] = take()), half_table(half));
+      }
 }
 
 // The slope if there is a place for it.
@@ -136,21 +165,44 @@ void NativeWriter::write_erfs(const Zmm& erf, const Zmm& x_erf_slope, const Zmm&
   vfmadd213ps(x_erf_slope, x, erf);
 }
 
-// erf and x_erf_slope of the same number are made at once: where in the loop the other one is, else -1.
+void NativeWriter::write_rounded_gelus(const Zmm& gelu, const Zmm* slope, const Zmm& x) {
+  const Zmm piece = temporary(), next = temporary();
+  constexpr int least_size = 2;  // and x's sign
+  vrangeps(next, x, each((gelu_middle - 1) * gelu_step), least_size);
+  spread(piece, whole_in_last_bits + gelu_middle);
+  vfmadd231ps(piece, next, each(1 / gelu_step));
+  look_up(gelu, piece, gelu_coefficients[gelu_degree]);
+  if (slope != nullptr) vmovaps(*slope, gelu);
+  for (int i = gelu_degree - 1; i >= 0; --i) {
+    look_up(next, piece, gelu_coefficients[i]);
+    vfmadd213ps(gelu, x, next);
+    if (slope != nullptr && i > 0) vfmadd213ps(*slope, x, gelu);
+  }
+}
+
+// A function and its slope, of the same number, are made at once: where in the loop the other one is, else -1.
 int NativeWriter::twin(size_t at) const {
+  constexpr std::pair<Arith, Arith> pairs[] = {{Arith::erf, Arith::x_erf_slope},
+                                               {Arith::rounded_gelu, Arith::rounded_gelu_slope}};
   const TileNode& of = node(loop_[at]);
-  const bool erf = of.arith == Arith::erf;
-  if (!erf && of.arith != Arith::x_erf_slope) return -1;
-  const auto found = std::ranges::find_if(
-      loop_, [&](int id) { return node(id).arith == (erf ? Arith::x_erf_slope : Arith::erf) && node(id).in == of.in; });
-  return found == loop_.end() ? -1 : static_cast<int>(found - loop_.begin());
+  for (const auto& [function, slope] : pairs) {
+    if (of.arith != function && of.arith != slope) continue;
+    const Arith other = of.arith == function ? slope : function;
+    const auto found =
+        std::ranges::find_if(loop_, [&](int id) { return node(id).arith == other && node(id).in == of.in; });
+    return found == loop_.end() ? -1 : static_cast<int>(found - loop_.begin());
+  }
+  return -1;
 }
 
 void NativeWriter::write_twins(int id, int other, int made) {
   const Zmm x = get(node(id).in[0]), one(made), two(place_of(other) = take());
-  node(id).arith == Arith::erf ? write_erfs(one, two, x) : write_erfs(two, one, x);
-  if (node(id).in_bf16) round(one, one);
-  if (node(other).in_bf16) round(two, two);
+  const bool first = node(id).arith == Arith::erf || node(id).arith == Arith::rounded_gelu;
+  const Zmm &function = first ? one : two, &slope = first ? two : one;
+  const bool erf = node(id).arith == Arith::erf || node(other).arith == Arith::erf;
+  erf ? write_erfs(function, slope, x) : write_rounded_gelus(function, &slope, x);
+  if (wants_rounding(id)) round(one, one);
+  if (wants_rounding(other)) round(two, two);
 }
 
 }  // namespace descent::cpu

@@ -36,8 +36,9 @@ class AlongWriter : public NativeWriter {
     sub(r9, r8);
     mov(passing_, r9);
     write_steady(never_, false);
-    pin(never_, left);
+    const int unpinned = pin(never_, left);
     load_pinned(never_);
+    hold_tables(unpinned);
     write_rows();
     leave();
     finish();

@@ -23,6 +23,8 @@ bool has_arithmetic(const TileNode& node) {
     case Arith::tanh:
     case Arith::erf:
     case Arith::x_erf_slope:
+    case Arith::rounded_gelu:
+    case Arith::rounded_gelu_slope:
     case Arith::sqrt:
     case Arith::floor:
     case Arith::add:
@@ -217,14 +219,15 @@ void NativeWriter::give_back() {
   taken_.clear();
 }
 
-// Registers for those of the nodes that the loop reads, as far as there are.
-void NativeWriter::pin(const std::vector<int>& nodes, int most) {
+// Registers for those of the nodes that the loop reads, as far as there are; how many are left.
+int NativeWriter::pin(const std::vector<int>& nodes, int most) {
   reset_registers();
   for (const int id : nodes)
     if (most > 0 && last_[static_cast<size_t>(id)] >= 0) {
       --most;
       place_[static_cast<size_t>(id)] = take();
     }
+  return most;
 }
 
 void NativeWriter::load_pinned(const std::vector<int>& nodes) {
@@ -294,7 +297,9 @@ void NativeWriter::end_arguments(size_t at) {
 }
 
 bool NativeWriter::has_long_chains() const {
-  constexpr Arith chains[] = {Arith::exp, Arith::tanh, Arith::erf, Arith::x_erf_slope, Arith::div, Arith::sqrt};
+  constexpr Arith chains[] = {Arith::exp,         Arith::tanh,         Arith::erf,
+                              Arith::x_erf_slope, Arith::rounded_gelu, Arith::rounded_gelu_slope,
+                              Arith::div,         Arith::sqrt};
   return std::ranges::any_of(loop_, [&](int id) { return std::ranges::count(chains, node(id).arith) > 0; });
 }
 
@@ -382,7 +387,15 @@ void NativeWriter::write_compute(int id, int made) {
     write_reciprocal(to, in[0], in[1]);
   else
     of.type == LaneType::real ? write_real(*of.arith, to, in) : write_whole(*of.arith, to, in);
-  if (of.in_bf16) round(to, to);
+  if (wants_rounding(id)) round(to, to);
+}
+
+// Stores round themselves.
+bool NativeWriter::wants_rounding(int id) const {
+  return node(id).in_bf16 && std::ranges::any_of(body_.nodes, [&](const TileNode& reader) {
+           const bool stores = reader.kind == Kind::store && reader.dtype == DType::bf16;
+           return !stores && reader.kind != Kind::dead && std::ranges::count(reader.in, id) > 0;
+         });
 }
 
 void NativeWriter::round(const Zmm& to, const Zmm& from) {
@@ -427,6 +440,8 @@ void NativeWriter::write_real(Arith op, const Zmm& to, const std::vector<Zmm>& i
     case Arith::tanh: return write_in_pieces(tanh_pieces, to, nullptr, in[0]);
     case Arith::erf: return write_in_pieces(erf_pieces, to, nullptr, in[0]);
     case Arith::x_erf_slope: return write_erfs(temporary(), to, in[0]);
+    case Arith::rounded_gelu: return write_rounded_gelus(to, nullptr, in[0]);
+    case Arith::rounded_gelu_slope: return write_rounded_gelus(temporary(), &to, in[0]);
     case Arith::sqrt: return vsqrtps(to, in[0]);
     case Arith::floor: return vrndscaleps(to, in[0], 9);
     case Arith::add: return vaddps(to, in[0], in[1]);

@@ -60,7 +60,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
 
   void write_steady(const std::vector<int>& nodes, bool some);
   void write_compute(int id, int made);
-  void pin(const std::vector<int>& nodes, int most);
+  int pin(const std::vector<int>& nodes, int most);
   void load_pinned(const std::vector<int>& nodes);
   // The loop's nodes for sixteen elements, or for as many more in turns: so one hides the other's latency.
   void write_elements(bool some, int copies = 1);
@@ -95,6 +95,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   virtual void made(int, const Xbyak::Zmm&) {}                   // a node's value is there
   int kept(int id) const { return place_[static_cast<size_t>(id)]; }
   int copy() const { return copy_; }  // of the loop's nodes, in hand
+  void hold_tables(int most);         // so many registers more stay taken
   bool has_long_chains() const;       // nodes of many instructions, each of which waits for the one before
   void load_lanes(const Xbyak::Zmm& to, const Xbyak::RegExp& from, DType dtype, bool some);
   virtual void prefetch_load(int) {}
@@ -161,6 +162,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_column_numbers(const Zmm& to);
   void write_store(int id, bool some);
   void write_pair(int id);
+  bool wants_rounding(int id) const;
   void round(const Zmm& to, const Zmm& from);
   void convert(const Zmm& to, const Zmm& from, LaneType type, DType dtype);
   void truth(const Zmm& to);
@@ -177,6 +179,8 @@ class NativeWriter : public Xbyak::CodeGenerator {
   void write_exp(const Zmm& to, const Zmm& x);
   void write_in_pieces(const Pieces& table, const Zmm& value, const Zmm* slope, const Zmm& x);
   void write_erfs(const Zmm& erf, const Zmm& x_erf_slope, const Zmm& x);
+  void write_rounded_gelus(const Zmm& gelu, const Zmm* slope, const Zmm& x);
+  Xbyak::Address half_table(const float* numbers);
   void look_up(const Zmm& to, const Zmm& index, const float* numbers);
   int twin(size_t at) const;
   void write_twins(int id, int other, int made);
@@ -196,6 +200,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   std::vector<int> free_, taken_;
   int words_ = 0, base_words_ = 0;  // on the stack: vectors of words, and the word of the first base there
   std::list<SlowQuotient> slow_;
+  std::map<const float*, int> held_;  // halves of tables that are in registers
   std::map<uint32_t, Xbyak::Label> numbers_;
   std::map<Words, Xbyak::Label> vectors_;
 

@@ -46,6 +46,12 @@ struct RealErf : BodyOf<1, 2> {
 struct RealXErfSlope : BodyOf<1, 2> {
   static HWY_INLINE Real run(Real x) { return x_erf_slope_of(x); }
 };
+struct RealRoundedGelu : BodyOf<1, 2> {
+  static HWY_INLINE Real run(Real x) { return RoundedGelu(x).value; }
+};
+struct RealRoundedGeluSlope : BodyOf<1, 2> {
+  static HWY_INLINE Real run(Real x) { return RoundedGelu(x).slope; }
+};
 struct RealFloor : BodyOf<1> {
   static HWY_INLINE Real run(Real x) {
     const Real down = hn::Floor(x);
@@ -273,12 +279,25 @@ struct WordIsLess {
 
 template <template <class> class Rounded>
 void fill_reals(TileRoutine* to) {
-  const TileRoutine all[] = {&routine<Rounded<RealNeg>>,   &routine<Rounded<RealExp>>, &routine<Rounded<RealLog>>,
-                             &routine<Rounded<RealSqrt>>,  &routine<Rounded<RealSin>>, &routine<Rounded<RealCos>>,
-                             &routine<Rounded<RealTanh>>,  &routine<Rounded<RealErf>>, &routine<Rounded<RealXErfSlope>>,
-                             &routine<Rounded<RealFloor>>, &routine<Rounded<RealAdd>>, &routine<Rounded<RealSub>>,
-                             &routine<Rounded<RealMul>>,   &routine<Rounded<RealDiv>>, &routine<Rounded<RealMax>>,
-                             &routine<Rounded<RealMin>>,   &routine<Rounded<RealPow>>};
+  const TileRoutine all[] = {&routine<Rounded<RealNeg>>,
+                             &routine<Rounded<RealExp>>,
+                             &routine<Rounded<RealLog>>,
+                             &routine<Rounded<RealSqrt>>,
+                             &routine<Rounded<RealSin>>,
+                             &routine<Rounded<RealCos>>,
+                             &routine<Rounded<RealTanh>>,
+                             &routine<Rounded<RealErf>>,
+                             &routine<Rounded<RealXErfSlope>>,
+                             &routine<Rounded<RealRoundedGelu>>,
+                             &routine<Rounded<RealRoundedGeluSlope>>,
+                             &routine<Rounded<RealFloor>>,
+                             &routine<Rounded<RealAdd>>,
+                             &routine<Rounded<RealSub>>,
+                             &routine<Rounded<RealMul>>,
+                             &routine<Rounded<RealDiv>>,
+                             &routine<Rounded<RealMax>>,
+                             &routine<Rounded<RealMin>>,
+                             &routine<Rounded<RealPow>>};
   std::copy(std::begin(all), std::end(all), to);
 }
 template <class Body>

@@ -13,23 +13,37 @@ namespace {
 using Kind = TileNode::Kind;
 
 constexpr std::array<std::string_view, arith_count> arith_names{
-    "neg", "exp", "log", "sqrt", "sin", "cos", "tanh", "erf",  "x_erf_slope", "floor",
-    "add", "sub", "mul", "div",  "max", "min", "pow",  "less", "equal",       "where"};
+    "neg",   "exp", "log", "sqrt", "sin", "cos", "tanh", "erf", "x_erf_slope", "rounded_gelu", "rounded_gelu_slope",
+    "floor", "add", "sub", "mul",  "div", "max", "min",  "pow", "less",        "equal",        "where"};
 // About the vectors of plain arithmetic that one of it costs.
-constexpr std::array<int, arith_count> arith_costs{1, 6, 8, 4, 10, 10, 12, 10, 12, 1, 1, 1, 1, 3, 1, 1, 40, 1, 1, 1};
+constexpr std::array<int, arith_count> arith_costs{1, 6, 8, 4, 10, 10, 12, 10, 12, 8, 8,
+                                                   1, 1, 1, 1, 3,  1,  1,  40, 1,  1, 1};
 
 struct ScalarRow {
   ScalarOp op;
   Arith arith;
 };
-constexpr ScalarRow scalar_rows[] = {
-    {ScalarOp::neg, Arith::neg},     {ScalarOp::exp, Arith::exp},   {ScalarOp::log, Arith::log},
-    {ScalarOp::sqrt, Arith::sqrt},   {ScalarOp::sin, Arith::sin},   {ScalarOp::cos, Arith::cos},
-    {ScalarOp::tanh, Arith::tanh},   {ScalarOp::erf, Arith::erf},   {ScalarOp::x_erf_slope, Arith::x_erf_slope},
-    {ScalarOp::floor, Arith::floor}, {ScalarOp::add, Arith::add},   {ScalarOp::mul, Arith::mul},
-    {ScalarOp::div, Arith::div},     {ScalarOp::max, Arith::max},   {ScalarOp::min, Arith::min},
-    {ScalarOp::pow, Arith::pow},     {ScalarOp::less, Arith::less}, {ScalarOp::equal, Arith::equal},
-    {ScalarOp::where, Arith::where}};
+constexpr ScalarRow scalar_rows[] = {{ScalarOp::neg, Arith::neg},
+                                     {ScalarOp::exp, Arith::exp},
+                                     {ScalarOp::log, Arith::log},
+                                     {ScalarOp::sqrt, Arith::sqrt},
+                                     {ScalarOp::sin, Arith::sin},
+                                     {ScalarOp::cos, Arith::cos},
+                                     {ScalarOp::tanh, Arith::tanh},
+                                     {ScalarOp::erf, Arith::erf},
+                                     {ScalarOp::x_erf_slope, Arith::x_erf_slope},
+                                     {ScalarOp::rounded_gelu, Arith::rounded_gelu},
+                                     {ScalarOp::rounded_gelu_slope, Arith::rounded_gelu_slope},
+                                     {ScalarOp::floor, Arith::floor},
+                                     {ScalarOp::add, Arith::add},
+                                     {ScalarOp::mul, Arith::mul},
+                                     {ScalarOp::div, Arith::div},
+                                     {ScalarOp::max, Arith::max},
+                                     {ScalarOp::min, Arith::min},
+                                     {ScalarOp::pow, Arith::pow},
+                                     {ScalarOp::less, Arith::less},
+                                     {ScalarOp::equal, Arith::equal},
+                                     {ScalarOp::where, Arith::where}};
 
 Arith arith_of(ScalarOp op) {
   for (const ScalarRow& row : scalar_rows)

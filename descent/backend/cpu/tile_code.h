@@ -110,6 +110,8 @@ enum class Arith : uint8_t {
   tanh,
   erf,
   x_erf_slope,
+  rounded_gelu,
+  rounded_gelu_slope,
   floor,  // one argument
   add,
   sub,
@@ -122,7 +124,7 @@ enum class Arith : uint8_t {
   equal,  // two
   where,  // three
 };
-inline constexpr size_t arith_count = 20;
+inline constexpr size_t arith_count = 22;
 
 // Binary operations that can be joined with a neighbour into one instruction. An inner one computes a op b; an outer
 // one applies to the inner result x and its own argument c.

@@ -36,8 +36,8 @@ HWY_INLINE Real at_most(Real x, float high) { return hn::IfThenElse(hn::Gt(x, nu
 
 // Quotients and square roots, rounded correctly. AVX-512 takes 16 and 18 cycles for them and can do nothing else with
 // the unit meanwhile; from its estimates of 14 bits, fused multiply-adds get the same bits in half the time (Markstein,
-// "IA-64 and Elementary Functions", 2000, chapters 8 and 9) unless something is near the ends of the range. One quotient
-// is an exception: a power of two over a mantissa of ones gets the neighbour that is 2^-24 of a unit farther.
+// "IA-64 and Elementary Functions", 2000, chapters 8 and 9) unless something is near the ends of the range. One
+// quotient is an exception: a power of two over a mantissa of ones gets the neighbour that is 2^-24 of a unit farther.
 #if HWY_TARGET == HWY_AVX3
 // Lanes from 2^-b to 2^b, for positive x.
 template <int b>
@@ -171,6 +171,22 @@ HWY_INLINE Real x_erf_slope_of(Real x) {
   const InPieces erf(erf_pieces, x);
   return hn::MulAdd(erf.slope, x, erf.value);
 }
+
+// gelu and its slope, for results that are rounded to bf16: see piecewise.h.
+struct RoundedGelu {
+  HWY_INLINE explicit RoundedGelu(Real x) {
+    constexpr float last = (gelu_middle - 1) * gelu_step;
+    const Real near = at_most(at_least(x, -last), last);
+    const Real rounded = hn::MulAdd(near, number(1 / gelu_step), number(whole_in_last_bits + gelu_middle));
+    const Int piece = hn::And(hn::BitCast(int_tag, rounded), hn::Set(int_tag, piece_count - 1));
+    value = slope = looked_up(gelu_coefficients[gelu_degree], piece);
+    for (int i = gelu_degree - 1; i >= 0; --i) {
+      value = hn::MulAdd(value, x, looked_up(gelu_coefficients[i], piece));
+      if (i > 0) slope = hn::MulAdd(slope, x, value);
+    }
+  }
+  Real value, slope;
+};
 
 // Computes again, one by one in double, the lanes where `special` holds.
 template <class Function, class... Args>
