@@ -106,8 +106,8 @@ struct Unstored {
   int64_t row_step = 0, column_step = 0, stride = 0;
 };
 
-// Sums that were left in memory, block (i, j) at (2 i + j) * 256, and are yet to be finished and stored. That is done row
-// by row while the next tile is multiplied: the vector units are idle then.
+// Sums that were left in memory, row by row, and are yet to be finished and stored. That is done while the next tile is
+// multiplied: the vector units are idle then.
 struct Unfinished {
   const float* sums = nullptr;
   int64_t row = 0, column = 0;
@@ -150,14 +150,8 @@ class Multiplier {
     const int64_t fetched = more && index * fetched_each_ < 32 ? fetched_each_ : 0;
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     target_ = p_.c + (row * p_.ldc + column) * element();
-    for (int64_t i = 0; i < count_; ++i) {
-      i == 0 ? products<true>(a, b) : products<false>(a, b);
-      straight_ ? fetch_target(i) : finish_some();
-      fetch(next, fetched);
-      a += left_.step;
-      b += columns * block;
-      next += left_.step;
-    }
+    const bool rounding = columns == 2 && ready_.plain && ready_.next == 0;
+    rounding ? along<true>(a, b, next, fetched) : along<false>(a, b, next, fetched);
     finish_rest();
     ready_ = stored_;
     stored_ = {};
@@ -175,7 +169,38 @@ class Multiplier {
   }
 
  private:
+  static constexpr int64_t width = 16 * columns;  // of a tile's sums
   static constexpr bool has(int sum) { return sum / 2 < rows && sum % 2 < columns; }
+
+  // All blocks along k, and beside each some rows of what waits.
+  template <bool rounding>
+  void along(const uint32_t* a, const uint32_t* b, const uint32_t* next, int64_t fetched) {
+    const Left left = left_;
+    const int64_t steps = count_, each = rows_each_, line = p_.ldc * element();
+    const float* sums = ready_.sums;
+    std::byte *to = p_.c + ready_.row * line + ready_.column * 2, *target = target_;
+    int64_t waiting = ready_.rows;
+    for (int64_t i = 0; i < steps; ++i) {
+      i == 0 ? products<true>(a, b, left) : products<false>(a, b, left);
+      if constexpr (rounding) {
+        for (int64_t end = waiting > each ? waiting - each : 0; waiting > end; --waiting) {
+          const __m512 first = _mm512_load_ps(sums), second = _mm512_load_ps(sums + 16);
+          _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first)));
+          __builtin_prefetch(target, 1);
+          sums += width;
+          to += line;
+          target += line;
+        }
+      } else {
+        straight_ ? fetch_target(i) : finish_some();
+      }
+      for (int64_t r = 0; r < fetched; ++r) __builtin_prefetch(next + r * left.row, 0, 2);
+      a += left.step;
+      b += columns * block;
+      next += left.step;
+    }
+    if (rounding) ready_.next = ready_.rows;
+  }
 
   template <int sum>
   void store() {
@@ -195,19 +220,19 @@ class Multiplier {
   }
 
   template <int to>
-  void load_a(const uint32_t* a) const {
-    stream_b ? load_block<to>(a, left_.pitch) : stream_block<to>(a, left_.pitch);
+  static void load_a(const uint32_t* a, int64_t pitch) {
+    stream_b ? load_block<to>(a, pitch) : stream_block<to>(a, pitch);
   }
   template <int to>
-  void load_b(const uint32_t* b) const {
+  static void load_b(const uint32_t* b) {
     stream_b ? stream_block<to>(b, 64) : load_block<to>(b, 64);
   }
 
   // A block of k; the first one of a tile begins its sums.
   template <bool first>
-  void products(const uint32_t* a, const uint32_t* b) {
+  void products(const uint32_t* a, const uint32_t* b, const Left& left) {
     load_b<6>(b);
-    load_a<4>(a);
+    load_a<4>(a, left.pitch);
     begin<0, first>();
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (columns > 1) {
@@ -216,7 +241,7 @@ class Multiplier {
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (rows > 1) {
-      load_a<5>(a + left_.lower);
+      load_a<5>(a + left.lower, left.pitch);
       begin<2, first>();
       _tile_dpbf16ps(2, 5, 6);
     }
@@ -234,16 +259,12 @@ class Multiplier {
       return;
     }
     float* sums = ready_.sums == sums_ ? sums_ + 4 * block : sums_;
-    unstored_ = {sums, 2 * block, block, 64};
+    unstored_ = {sums, 16 * width, 16, width * 4};
     const bool plain = p_.c_bf16 && !p_.bias && !p_.relu && column + 32 <= p_.n;
     stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row), plain};
   }
 
   int64_t element() const { return p_.c_bf16 ? 2 : 4; }
-
-  void fetch(const uint32_t* rows_of_a, int64_t count) const {
-    for (int64_t i = 0; i < count; ++i, rows_of_a += left_.row) __builtin_prefetch(rows_of_a, 0, 2);
-  }
 
   // Rows of C that the registers will be stored to as they are.
   void fetch_target(int64_t step) const {
@@ -260,7 +281,6 @@ class Multiplier {
     const int64_t begin = ready_.next, end = min(begin + rows_each_, ready_.rows);
     if (begin >= end) return;
     ready_.next = end;
-    if (columns == 2 && ready_.plain) return round_rows(begin, end);
     finish(begin, end);
   }
   void finish_rest() {
@@ -268,18 +288,6 @@ class Multiplier {
     ready_.next = ready_.rows;
   }
   void finish(int64_t begin, int64_t end) { p_.c_bf16 ? finish_rows<true>(begin, end) : finish_rows<false>(begin, end); }
-
-  // Rounding alone, of whole lines.
-  void round_rows(int64_t begin, int64_t end) const {
-    const int64_t line = p_.ldc * 2;
-    std::byte *c = p_.c + (ready_.row + begin) * line + ready_.column * 2, *target = target_ + begin * line;
-    const float* from = ready_.sums;
-    for (int64_t r = begin; r < end; ++r, c += line, target += line) {
-      const float* sums = from + (r + (r & 16)) * 16;  // two blocks on from row 16
-      _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(_mm512_load_ps(sums + block), _mm512_load_ps(sums))));
-      __builtin_prefetch(target, 1);
-    }
-  }
 
   // bias, relu and rounding, without a branch in a row.
   template <bool to_bf16>
@@ -294,10 +302,10 @@ class Multiplier {
     const int64_t first = (ready_.row + begin) * p_.ldc + ready_.column, ldc = p_.ldc;
     auto* c = p_.c + first * (to_bf16 ? 2 : 4);
     for (int64_t r = begin; r < end; ++r, c += ldc * (to_bf16 ? 2 : 4)) {
-      const float* sums = ready_.sums + (r / 16 * 2 * block + r % 16 * 16);
+      const float* sums = ready_.sums + r * width;
       __m512 x[columns];
 #pragma GCC unroll 2
-      for (int j = 0; j < columns; ++j) x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * block), bias[j]));
+      for (int j = 0; j < columns; ++j) x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * 16), bias[j]));
       if constexpr (to_bf16 && columns == 2) {
         if (lanes[1] == 0xffff) {
           _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x[1], x[0])));
