@@ -18,5 +18,7 @@ if(CCACHE)
 endif()
 # GCC 12 takes its own AVX-512 intrinsics' "undefined" operands for uninitialised variables.
 file(GLOB DESCENT_AVX512_SOURCES CONFIGURE_DEPENDS descent/backend/cpu/*_avx512.cpp descent/backend/cpu/*_amx.cpp)
-set_source_files_properties(${DESCENT_AVX512_SOURCES} descent/backend/cpu/attention_tiles.cpp PROPERTIES COMPILE_OPTIONS
+list(APPEND DESCENT_AVX512_SOURCES descent/backend/cpu/attention_tiles.cpp
+  descent/backend/cpu/attention_tiles_gradient.cpp)
+set_source_files_properties(${DESCENT_AVX512_SOURCES} PROPERTIES COMPILE_OPTIONS
   "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized>")

@@ -35,6 +35,14 @@ inline __m512i visible_to(const Head& head, int64_t query) {
   return _mm512_maskz_mov_epi32(there, head.causal ? _mm512_maskz_min_epi32(0xffff, own, all) : all);
 }
 
+// What 32 queries see of 32 keys: all, some, or none of the last 16 keys by the first 16 queries.
+enum class Seen { all, some, no_corner };
+
+inline Seen seen_of(const Head& head, int64_t query, int64_t key) {
+  if (query + side <= head.queries && head.visible(query) >= key + side) return Seen::all;
+  return head.visible(min(query + 16, head.queries) - 1) > key + 16 ? Seen::some : Seen::no_corner;
+}
+
 // --- operands ---
 
 // A right operand: panels of 32 columns, each pair after pair of blocks along k.
@@ -188,16 +196,20 @@ class Ahead {
     rows_a_step_ = (rows_ + squares * steps - 1) / (squares * steps);
   }
 
+  // Rows of this head's results.
+  void fetch_to(const uint16_t* data, int64_t pitch) { to_[tos_++] = {data, pitch}; }
+
   [[gnu::noinline]] void step() {  // else its addresses take the registers of what is computed around it
     const int64_t count = min(rows_a_step_, rows_ - row_);
     for (int i = 0; i < parts_; ++i)
       fetch_rows<false>(part_[i].data + row_ * part_[i].pitch, part_[i].pitch, count, features_);
+    for (int i = 0; i < tos_; ++i) fetch_rows<true>(to_[i].data + row_ * to_[i].pitch, to_[i].pitch, count, features_);
     row_ += count;
   }
 
  private:
-  Rows part_[5];
-  int parts_ = 0;
+  Rows part_[5], to_[3];
+  int parts_ = 0, tos_ = 0;
   int64_t features_, rows_ = 0, row_ = 0, rows_a_step_ = 0;
 };
 
@@ -212,6 +224,7 @@ class Products {
   // The square = left times a panel, `count` blocks along k, added to what is there or to nothing.
   template <Sum sum>
   void multiply(Left left, const uint32_t* panel, int64_t count, float* to) {
+    __asm__ volatile("" ::: "memory");  // GCC 12 does not know that loading a tile reads memory
     _tile_loadd(6, panel, 64);
     _tile_loadd(4, left.data, left.pitch);
     next_sum<sum, 0>(to);

@@ -28,7 +28,7 @@ namespace {
 struct Room : Taker {
   Room(const Head& head, std::byte* base) : Taker(base), features(padded(head.features)) {
     const int64_t outputs = padded(head.outputs), keys = padded(head.keys);
-    scores = take<float>(3 * square);
+    scores = take<float>(2 * square);
     q = take<uint16_t>(2 * side * features);
     sums = take<float>(side * outputs);
     weights = take<uint32_t>(keys / side * pair);
@@ -39,19 +39,17 @@ struct Room : Taker {
   int64_t features;                  // padded
   Panels keys_across, values_along;  // k as in q k^T, v as in p v
   uint16_t* q;                       // of 32 queries, and the next 32
-  float *scores, *sums;              // squares: of scores, the next ones, and those looked at again; of results
+  float *scores, *sums;              // squares: of scores, and those looked at again; of results
   uint32_t* weights;                 // a left operand
 };
 
-// How many keys each of 32 queries sees; the first `everywhere` are seen by all. Places behind the last query see one.
+// How many keys each of 32 queries sees. Places behind the last query see one.
 struct Sight {
   alignas(64) int32_t keys[side];
-  int64_t everywhere;
 
   Sight(const Head& head, int64_t query) {
     for (int64_t i = 0; i < side; i += 16)
       _mm512_store_si512(keys + i, _mm512_maskz_max_epi32(0xffff, visible_to(head, query + i), _mm512_set1_epi32(1)));
-    everywhere = query + side <= head.queries ? keys[0] : 1;
   }
 
   // Which of 16 keys query i sees.
@@ -93,21 +91,22 @@ struct Weighing {
     }
   }
 
-  // The weights of a square of scores, rounded and not yet divided by their sums. With `all`, every query sees every
-  // key.
-  template <bool all>
+  // The weights of a square of scores, rounded and not yet divided by their sums.
+  template <Seen seen>
   void add(const float* scores, __m512 factor, const Sight& sight, int64_t key, uint32_t* weights, Ahead& ahead) {
     const __m512i kept = _mm512_set1_epi32(static_cast<int>(0xffff0000));
     const __mmask16 before = key == 0 ? 0 : 0xffff;
+#pragma GCC unroll 2
     for (int64_t half = 0; half < side; half += 16, scores += 2 * block, weights += block) {
       ahead.step();
 #pragma GCC unroll 4
       for (int64_t i = 0; i < 16; ++i) {
         const __m512 shift = _mm512_set1_ps(shifts[half + i]);
         const auto weight = [&](int64_t beside) {
-          const __mmask16 seen = all ? 0xffff : sight.lanes(half + i, key + 16 * beside);
+          if (seen == Seen::no_corner && half == 0 && beside == 1) return _mm512_setzero_si512();
+          const __mmask16 lanes = seen == Seen::all ? 0xffff : sight.lanes(half + i, key + 16 * beside);
           const __m512 score = _mm512_load_ps(scores + beside * block + i * 16);
-          const __m512 power = exp2_of<true>(_mm512_fmadd_ps(score, factor, shift), seen);
+          const __m512 power = exp2_of<true>(_mm512_fmadd_ps(score, factor, shift), lanes);
           return _mm512_and_si512(_mm512_castps_si512(power), kept);
         };
         const __m512i low = weight(0), high = weight(1);
@@ -173,7 +172,7 @@ class Forward {
 
   void run() {
     Queries queries(head_, in_, room_, 0);
-    multiply_scores(queries, 0, scores_of(0));
+    multiply_scores(queries, 0, room_.scores);
     while (queries.rows > 0) {
       const Queries next(head_, in_, room_, queries.first + side);
       fetch_rows<true>(out_ + queries.first * pitch_, pitch_, queries.rows, head_.outputs);
@@ -188,8 +187,6 @@ class Forward {
   }
 
  private:
-  float* scores_of(int64_t turn) const { return room_.scores + turn * square; }
-
   void multiply_scores(const Queries& queries, int64_t key, float* to) {
     products_.multiply<Sum::fresh>(queries.q, room_.keys_across.at(key / side, 0), room_.features / depth, to);
   }
@@ -199,16 +196,14 @@ class Forward {
   void weigh(const Queries& queries, const Queries& next) {
     Weighing weighing;
     for (int64_t key = 0; key < queries.keys; key += side) {
-      const float* scores = scores_of(turn_);
-      turn_ = 1 - turn_;
       if (key + side < queries.keys)
-        multiply_scores(queries, key + side, scores_of(turn_));
+        multiply_scores(queries, key + side, room_.scores);
       else if (next.rows > 0)
-        multiply_scores(next, 0, scores_of(turn_));
+        multiply_scores(next, 0, room_.scores);
       else
         products_.finish();
-      if (key == 0) weighing.begin(scores, factor_);
-      add(weighing, scores, queries, key);
+      if (key == 0) weighing.begin(room_.scores, factor_);
+      add(weighing, room_.scores, queries, key);
       if (key == 0 && queries.first > 0) store_before(queries.first);
     }
     if (!sum_up(weighing, shares_, logs_ + queries.first, queries.rows)) weigh_again(queries);
@@ -216,24 +211,26 @@ class Forward {
 
   void weigh_again(const Queries& queries) {
     Weighing weighing;
+    float* scores = room_.scores + square;
     for (const bool look : {true, false})
       for (int64_t key = 0; key < queries.keys; key += side) {
-        multiply_scores(queries, key, scores_of(2));
+        multiply_scores(queries, key, scores);
         products_.finish();
         if (look)
-          weighing.look(scores_of(2), factor_, queries.sight, key);
+          weighing.look(scores, factor_, queries.sight, key);
         else
-          add(weighing, scores_of(2), queries, key);
+          add(weighing, scores, queries, key);
       }
     sum_up(weighing, shares_, logs_ + queries.first, queries.rows);
   }
 
   void add(Weighing& weighing, const float* scores, const Queries& queries, int64_t key) {
     uint32_t* weights = room_.weights + key / side * pair;
-    if (key + side <= queries.sight.everywhere)
-      weighing.add<true>(scores, factor_, queries.sight, key, weights, ahead_);
-    else
-      weighing.add<false>(scores, factor_, queries.sight, key, weights, ahead_);
+    switch (seen_of(head_, queries.first, key)) {
+      case Seen::all: return weighing.add<Seen::all>(scores, factor_, queries.sight, key, weights, ahead_);
+      case Seen::some: return weighing.add<Seen::some>(scores, factor_, queries.sight, key, weights, ahead_);
+      case Seen::no_corner: return weighing.add<Seen::no_corner>(scores, factor_, queries.sight, key, weights, ahead_);
+    }
   }
 
   // The results of the 32 queries before this one, once their sums are there.
@@ -252,7 +249,6 @@ class Forward {
   Products products_;
   __m512 factor_ = _mm512_set1_ps(scale_of(head_) * log2_e);
   alignas(64) float shares_[side];
-  int64_t turn_ = 0;
 };
 
 }  // namespace
