@@ -136,7 +136,7 @@ class MemoryPlan {
     std::vector<std::pair<size_t, int64_t>> placed;
     for (const size_t i : order) {
       if (lives_[i].first < 0) continue;
-      const int64_t offset = lowest_gap(lives_[i], placed);
+      const int64_t offset = place_for(lives_[i], placed);
       placed.emplace_back(i, offset);
       for (const BufferId member : lives_[i].members) program_.buffers[member].offset = offset;
       program_.arena_bytes = std::max(program_.arena_bytes, offset + padded(lives_[i].bytes));
@@ -203,6 +203,35 @@ class MemoryPlan {
       lives_[from].members.push_back(member);
     }
     lives_[to] = {};
+  }
+
+  // Where there is room for it; among places of large values the one that was used last, which is in the caches rather.
+  int64_t place_for(const Life& life, const std::vector<std::pair<size_t, int64_t>>& placed) const {
+    constexpr int64_t large = int64_t{1} << 18;
+    const int64_t lowest = lowest_gap(life, placed);
+    if (life.bytes < large || lowest + padded(life.bytes) > program_.arena_bytes) return lowest;
+    std::set<int64_t> offsets;
+    for (const auto& [other, offset] : placed) offsets.insert(offset);
+    int64_t best = lowest;
+    int latest = last_use(life, lowest, placed);
+    for (const int64_t offset : offsets) {
+      const int used = last_use(life, offset, placed);
+      if (used > latest) best = offset, latest = used;
+    }
+    return best;
+  }
+
+  // The last step before the life that touches any of the place; -1 if there is none; -2 if the place is taken.
+  int last_use(const Life& life, int64_t offset, const std::vector<std::pair<size_t, int64_t>>& placed) const {
+    int last = -1;
+    const int64_t end = offset + padded(life.bytes);
+    if (end > program_.arena_bytes) return -2;
+    for (const auto& [other, at] : placed) {
+      if (at >= end || offset >= at + padded(lives_[other].bytes)) continue;
+      if (lives_[other].first <= life.last && life.first <= lives_[other].last) return -2;
+      if (lives_[other].last < life.first) last = std::max(last, lives_[other].last);
+    }
+    return last;
   }
 
   int64_t lowest_gap(const Life& life, const std::vector<std::pair<size_t, int64_t>>& placed) const {
