@@ -66,14 +66,15 @@ gemm::Problem part_of(const gemm::Problem& whole, Range rows, Range columns, Ran
   p.b.data += (columns.begin * p.b.column_stride + depth.begin * p.b.row_stride) * bf16;
   if (p.c != nullptr) p.c += (rows.begin * p.ldc + columns.begin) * (p.c_bf16 ? 2 : 4);
   if (p.bias != nullptr) p.bias += columns.begin;
+  if (p.factors != nullptr) p.factors += (rows.begin * p.ldc + columns.begin) * bf16;
   return p;
 }
 
 class BlockedMatmul : public Call {
  public:
   BlockedMatmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels)
-      : kernels_(kernels), operands_(step), problem_(operands_.problem()), buffers_(program.buffers.size()) {
-    if (step.epilogue) epilogue_.emplace(*step.epilogue, program);
+      : kernels_(kernels), operands_(step, true), problem_(operands_.problem()), buffers_(program.buffers.size()) {
+    if (step.epilogue && !operands_.has_factors()) epilogue_.emplace(*step.epilogue, program);
     plan(useful_threads(problem_, 1));
   }
 
@@ -83,7 +84,8 @@ class BlockedMatmul : public Call {
     run_together(threads_, [this, addresses](Share share) { run_part(operands_.bound(addresses, 0), addresses, share); });
   }
   std::string kernel() const override {
-    return text(kernels_.name, epilogue_ ? " with epilogue" : "", owner_ ? ", packed before" : "");
+    return text(kernels_.name, epilogue_ ? " with epilogue" : operands_.has_factors() ? " scaled" : "",
+                owner_ ? ", packed before" : "");
   }
 
   bool takes_panels_of(Call& other) override {
@@ -294,7 +296,7 @@ class BlockedMatmul : public Call {
     p.ldc = pitch_;
     p.roomy = true;
     p.c_bf16 = false;
-    if (!last) p.bias = nullptr, p.relu = false;
+    if (!last) p.bias = nullptr, p.relu = false, p.factors = nullptr;
   }
 
   // A block of C, part by part along k.

@@ -28,6 +28,7 @@ struct Problem {
   bool c_bf16 = false;    // else f32
   const float* bias = nullptr;  // n, or none
   bool relu = false;
+  const std::byte* factors = nullptr;  // bf16 as C lies, by which the sums are multiplied; kernels that `go_on` take them
 
   // Products in parts along k, by kernels that `go_on`: the sums so far, as C lies in whole tiles and panels, are begun
   // with; and if C is `roomy`, it has room for whole tiles and panels, all of which are written.

@@ -150,8 +150,10 @@ class Multiplier {
     const int64_t fetched = more && index * fetched_each_ < 32 ? fetched_each_ : 0;
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     target_ = p_.c + (row * p_.ldc + column) * element();
-    const bool rounding = columns == 2 && ready_.plain && ready_.next == 0;
-    rounding ? along<true>(a, b, next, fetched) : along<false>(a, b, next, fetched);
+    const auto run = columns != 2 || !ready_.plain || ready_.next > 0 ? &Multiplier::along<Beside::other>
+                     : p_.factors == nullptr                          ? &Multiplier::along<Beside::rounds>
+                                                                      : &Multiplier::along<Beside::scales>;
+    (this->*run)(a, b, next, fetched);
     finish_rest();
     ready_ = stored_;
     stored_ = {};
@@ -172,19 +174,28 @@ class Multiplier {
   static constexpr int64_t width = 16 * columns;  // of a tile's sums
   static constexpr bool has(int sum) { return sum / 2 < rows && sum % 2 < columns; }
 
+  // What is done with whole rows that wait: scales and rounds, or rounds.
+  enum class Beside { rounds, scales, other };
+
   // All blocks along k, and beside each some rows of what waits.
-  template <bool rounding>
+  template <Beside beside>
   void along(const uint32_t* a, const uint32_t* b, const uint32_t* next, int64_t fetched) {
     const Left left = left_;
     const int64_t steps = count_, each = rows_each_, line = p_.ldc * element();
     const float* sums = ready_.sums;
     std::byte *to = p_.c + ready_.row * line + ready_.column * 2, *target = target_;
+    const int64_t factors = beside == Beside::scales ? p_.factors - p_.c : 0;  // from there
     int64_t waiting = ready_.rows;
     for (int64_t i = 0; i < steps; ++i) {
       i == 0 ? products<true>(a, b, left) : products<false>(a, b, left);
-      if constexpr (rounding) {
+      if constexpr (beside != Beside::other) {
         for (int64_t end = waiting > each ? waiting - each : 0; waiting > end; --waiting) {
-          const __m512 first = _mm512_load_ps(sums), second = _mm512_load_ps(sums + 16);
+          __m512 first = _mm512_load_ps(sums), second = _mm512_load_ps(sums + 16);
+          if constexpr (beside == Beside::scales) {
+            first = _mm512_mul_ps(first, wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(to + factors))));
+            second = _mm512_mul_ps(second, wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(to + factors + 32))));
+            __builtin_prefetch(target + factors);
+          }
           _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first)));
           __builtin_prefetch(target, 1);
           sums += width;
@@ -199,7 +210,7 @@ class Multiplier {
       b += columns * block;
       next += left.step;
     }
-    if (rounding) ready_.next = ready_.rows;
+    if (beside != Beside::other) ready_.next = ready_.rows;
   }
 
   template <int sum>
@@ -249,6 +260,10 @@ class Multiplier {
       begin<3, first>();
       _tile_dpbf16ps(3, 5, 7);
     }
+  }
+
+  static __m512 wide(__m256i bf16) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
   }
 
   // Decides where the sums of the tile in the registers go.
@@ -305,7 +320,11 @@ class Multiplier {
       const float* sums = ready_.sums + r * width;
       __m512 x[columns];
 #pragma GCC unroll 2
-      for (int j = 0; j < columns; ++j) x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * 16), bias[j]));
+      for (int j = 0; j < columns; ++j) {
+        x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * 16), bias[j]));
+        if (to_bf16 && p_.factors != nullptr)
+          x[j] = _mm512_mul_ps(x[j], wide(_mm256_maskz_loadu_epi16(lanes[j], c + (p_.factors - p_.c) + 32 * j)));
+      }
       if constexpr (to_bf16 && columns == 2) {
         if (lanes[1] == 0xffff) {
           _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x[1], x[0])));

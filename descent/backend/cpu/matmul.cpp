@@ -220,7 +220,42 @@ class WithEpilogue : public Call {
 
 }  // namespace
 
-MatmulOperands::MatmulOperands(const CallStep& step)
+namespace {
+
+struct Scaling {
+  View factors, result;
+};
+
+// Of an epilogue that says result = bf16(product * factors), both dense and in bf16.
+std::optional<Scaling> scaling_of(const CallStep& step) {
+  if (!step.epilogue || step.epilogue->body.size() != 6) return {};
+  const LoopKernel& kernel = *step.epilogue;
+  const auto at = [&](int32_t id) -> const Instr& { return kernel.body[static_cast<size_t>(id)]; };
+  const auto computes = [](const Instr& i, ScalarOp op) { return i.op == LoopOp::scalar && i.scalar == op; };
+  const auto loads = [&](const Instr& i, DType dtype, bool product) {
+    if (i.op != LoopOp::load || i.level != Level::element) return false;
+    const View& view = kernel.views[static_cast<size_t>(i.view)];
+    return view.dtype == dtype && view.dense() && view.offset == 0 && (view.buffer == step.writes[0].buffer) == product;
+  };
+  const Instr& store = kernel.body.back();
+  if (store.op != LoopOp::store || store.level != Level::element) return {};
+  const View& result = kernel.views[static_cast<size_t>(store.view)];
+  const Instr& rounded = at(store.args[0]);
+  if (result.dtype != DType::bf16 || !result.dense() || result.offset != 0 || !computes(rounded, ScalarOp::cast)) return {};
+  const Instr& scaled = at(rounded.args[0]);
+  if (!computes(scaled, ScalarOp::mul)) return {};
+  for (const int product : {0, 1}) {
+    const Instr &widened = at(scaled.args[1 - product]), &sums = at(scaled.args[product]);
+    if (!loads(sums, DType::f32, true) || !computes(widened, ScalarOp::cast)) continue;
+    const Instr& factors = at(widened.args[0]);
+    if (loads(factors, DType::bf16, false)) return Scaling{kernel.views[static_cast<size_t>(factors.view)], result};
+  }
+  return {};
+}
+
+}  // namespace
+
+MatmulOperands::MatmulOperands(const CallStep& step, bool by_factors)
     : a_(step.reads[0]),
       b_(step.reads[1]),
       c_(step.writes[0]),
@@ -238,6 +273,13 @@ MatmulOperands::MatmulOperands(const CallStep& step)
   problem_.c_bf16 = c_.dtype == DType::bf16;
   problem_.relu = step.what == "fused_matmul" && step.attrs.string("activation") == "relu";
   for (size_t axis = 0; axis + 2 < rank; ++axis) batch_ *= a_.sizes[axis];
+  if (const std::optional<Scaling> scaling = by_factors && batch_ == 1 ? scaling_of(step) : std::nullopt) {
+    c_ = scaling->result;
+    c_.sizes = step.writes[0].sizes;
+    factors_ = scaling->factors;
+    problem_.c_bf16 = true;
+    passing_ = false;
+  }
 }
 
 gemm::Problem MatmulOperands::bound(std::byte* const* addresses, int64_t index) const {
@@ -246,6 +288,7 @@ gemm::Problem MatmulOperands::bound(std::byte* const* addresses, int64_t index) 
   p.b.data = matrix_at(b_, addresses, index);
   if (!passing_) p.c = matrix_at(c_, addresses, index);
   if (has_bias_) p.bias = reinterpret_cast<const float*>(address_of(bias_, addresses));
+  if (factors_) p.factors = address_of(*factors_, addresses);
   return p;
 }
 
