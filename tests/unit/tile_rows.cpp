@@ -73,6 +73,20 @@ TEST_F(TileMachine, AddsATableThatComesAgainAndNormalises) {
     }
 }
 
+// A program in which `soon` is read right after the writer's kernel, and `late` after much else.
+void read_late(Writer& writer, BufferId late, BufferId soon) {
+  const View large{soon, DType::f32, 0, {int64_t{1} << 22}, {0}};
+  const auto reads = [&](BufferId id) {
+    LoopKernel kernel{1, writer.dense(id).elements(), {{.op = LoopOp::load, .view = 0}}, {writer.dense(id)}};
+    return Step{LoopStep{{kernel}}, ""};
+  };
+  const LoopKernel writes_much{1, int64_t{1} << 22, {{.op = LoopOp::store, .args = {0, -1, -1}, .view = 0}}, {large}};
+  writer.program.steps = {Step{writer.step, ""}, reads(soon), Step{LoopStep{{writes_much}}, ""}, reads(late)};
+  for (const BufferId id : {late, soon}) writer.program.buffers[id].role = BufferRole::temporary;
+  writer.program.buffers[soon].offset = writer.program.buffers[late].type.bytes();
+  EXPECT_TRUE(BufferPlaces(writer.program).is_read_late(late));
+}
+
 // What is read late goes past the caches.
 TEST_F(TileMachine, StoresRowsThatAreReadLate) {
   Writer writer(1100, 128);
@@ -80,21 +94,17 @@ TEST_F(TileMachine, StoresRowsThatAreReadLate) {
   const int32_t centred = writer.sub(x, writer.spread(mean_of_row(writer, x)));
   const BufferId late = writer.keep(writer.cast(centred, DType::bf16)),
                  soon = writer.keep(writer.cast(writer.mul(centred, centred), DType::bf16));
-  const View large{late, DType::f32, 0, {int64_t{1} << 22}, {0}};
-  const auto reads = [&](BufferId id) {
-    LoopKernel kernel{1, 1100 * 128, {{.op = LoopOp::load, .view = 0}}, {writer.dense(id)}};
-    return Step{LoopStep{{kernel}}, ""};
-  };
-  const auto writes_much = [&] {
-    LoopKernel kernel{1, int64_t{1} << 22, {{.op = LoopOp::store, .args = {0, -1, -1}, .view = 0}}, {large}};
-    kernel.views[0].buffer = soon;
-    return Step{LoopStep{{kernel}}, ""};
-  };
-  writer.program.steps = {Step{writer.step, ""}, reads(soon), writes_much(), reads(late)};
-  for (const BufferId id : {late, soon}) writer.program.buffers[id].role = BufferRole::temporary;
-  writer.program.buffers[soon].offset = 1100 * 128 * 2;
-  EXPECT_TRUE(BufferPlaces(writer.program).is_read_late(late));
+  read_late(writer, late, soon);
   EXPECT_FALSE(BufferPlaces(writer.program).is_read_late(soon));
+  expect_right_everywhere(writer, {.ulps = 2, .absolute = 1e-5});
+}
+
+TEST_F(TileMachine, StoresElementsThatAreReadLate) {
+  constexpr int64_t count = (int64_t{1} << 22) + 48;
+  Writer writer(1, count);
+  const int32_t x = writer.scalar(ScalarOp::exp, writer.load(writer.buffer(DType::f32, random_.reals(count))));
+  const BufferId late = writer.keep(writer.cast(x, DType::bf16));
+  read_late(writer, late, writer.output(DType::f32, 1));
   expect_right_everywhere(writer, {.ulps = 2, .absolute = 1e-5});
 }
 

@@ -15,7 +15,8 @@ namespace {
 // own, `own_columns` long, which lie apart.
 class AlongWriter : public NativeWriter {
  public:
-  AlongWriter(const TileBody& body, const BufferPlaces& places) : NativeWriter(body, places) {}
+  AlongWriter(const TileBody& body, const BufferPlaces& places, bool past_caches)
+      : NativeWriter(body, places), past_caches_(past_caches) {}
   using Code = void (*)(std::byte* const* addresses, int64_t flat, int64_t run, int64_t rows, int64_t pitch,
                         int64_t passing_pitch, int64_t own_row, int64_t own_column);
 
@@ -40,9 +41,14 @@ class AlongWriter : public NativeWriter {
     load_pinned(never_);
     hold_tables(unpinned);
     write_rows();
+    if (passes_caches()) sfence();  // before the others go on
     leave();
     finish();
     return getCode<Code>();
+  }
+  // Whether it writes lines past the caches, which has to begin with a whole one.
+  bool passes_caches() const {
+    return std::ranges::any_of(loop_, [&](int id) { return node(id).kind == Kind::store && passes_caches(id); });
   }
   int64_t own_columns() const { return own_columns_; }
 
@@ -145,12 +151,19 @@ class AlongWriter : public NativeWriter {
   void prefetch_store(int id) override {
     const bool is_read = std::ranges::any_of(
         loop_, [&](int each) { return node(each).kind == Kind::load && places_.same(view(each), view(id)); });
-    if (!is_read && !places_.is_passing(view(id).buffer) && size_of(view(id).dtype) > 1)
+    if (!is_read && !passes_caches(id) && !places_.is_passing(view(id).buffer) && size_of(view(id).dtype) > 1)
       prefetchw(ptr[at(id, ahead_)]);
+  }
+
+  // Smaller values may still be in the last cache when they are read.
+  bool passes_caches(int id) const override {
+    constexpr int64_t large = int64_t{1} << 22;
+    return past_caches_ && copies_ == 2 && places_.passes_caches(view(id), large) && !is_read(id);
   }
 
   void write_steady_load(int id, const Xbyak::Zmm& to, bool) override { write_number(id, to); }
 
+  const bool past_caches_;
   int copies_ = 1;           // groups of lanes at a time
   int64_t own_columns_ = 0;  // 0: there are no such views
   const Xbyak::Address rows_ = word(0), pitch_ = word(1), row_ = word(2), passing_ = word(3), own_row_ = word(4),
@@ -299,12 +312,17 @@ class DownWriter : public NativeWriter {
 
 class AlongLoop : public NativeLoop {
  public:
-  AlongLoop(const TileBody& body, const BufferPlaces& places) : writer_(body, places), code_(writer_.write()) {}
+  AlongLoop(const TileBody& body, const BufferPlaces& places)
+      : writer_(body, places, true), code_(writer_.write()), any_writer_(body, places, false) {
+    any_code_ = ready() && writer_.passes_caches() ? any_writer_.write() : code_;
+  }
   bool ready() const { return code_ != nullptr; }
   bool takes_rows() const override { return true; }
   void run(std::byte* const* addresses, const Extent& extent, int64_t passing_pitch) const override {
     if (writer_.own_columns() > 0) return run_own(addresses, extent);
-    code_(addresses, extent.flat, extent.run, extent.rows, extent.pitch, passing_pitch, 0, 0);
+    constexpr int64_t line = 32;  // elements
+    const bool whole_lines = extent.flat % line == 0 && (extent.rows == 1 || extent.pitch % line == 0);
+    (whole_lines ? code_ : any_code_)(addresses, extent.flat, extent.run, extent.rows, extent.pitch, passing_pitch, 0, 0);
   }
 
  private:
@@ -317,13 +335,15 @@ class AlongLoop : public NativeLoop {
         const bool whole = column == 0 && end - flat >= columns;
         const int64_t rows = whole ? (end - flat) / columns : 1,
                       run = whole ? columns : std::min(columns - column, end - flat);
-        code_(addresses, flat, run, rows, columns, 0, flat / columns, column);
+        any_code_(addresses, flat, run, rows, columns, 0, flat / columns, column);
         flat += rows * run;
       }
   }
 
   AlongWriter writer_;  // owns the code
   AlongWriter::Code code_;
+  AlongWriter any_writer_;  // of elements that begin anywhere
+  AlongWriter::Code any_code_;
 };
 
 class DownColumns : public NativeColumns {

@@ -54,18 +54,11 @@ bool RowStages::sort_by_stage() {
   return stages_ > 1 || !column_.empty() || period_rows_ > 0;
 }
 
-// Whole lines, of rounded values that a gradient will read: what is there before they are written need not be read.
 void RowStages::find_late_stores() {
   constexpr int64_t large = int64_t{1} << 17;
   for (int id = 0; id < nodes(); ++id) {
     if (node(id).kind != Kind::store || node(id).level != Level::element || columns_ % (2 * lane_group) != 0) continue;
-    const TileView& to = view(id);
-    const bool plain = to.contiguous() && to.offset == 0 && to.dtype == DType::bf16 && to.sizes[0] >= large;
-    if (!plain || !places_.is_temporary(to.buffer) || !places_.is_read_late(to.buffer)) continue;
-    bool is_read = false;
-    for (int load = 0; load < nodes(); ++load)
-      is_read |= node(load).kind == Kind::load && places_.may_overlap(to, view(load));
-    passes_caches_[static_cast<size_t>(id)] = !is_read;
+    passes_caches_[static_cast<size_t>(id)] = places_.passes_caches(view(id), large) && !is_read(id);
   }
 }
 

@@ -143,6 +143,12 @@ bool NativeWriter::sort_nodes() {
   return true;
 }
 
+bool NativeWriter::is_read(int store) const {
+  return std::ranges::any_of(body_.nodes, [&](const TileNode& each) {
+    return each.kind == Kind::load && places_.may_overlap(view(store), body_.views[static_cast<size_t>(each.view)]);
+  });
+}
+
 void NativeWriter::find_last_uses() {
   std::ranges::fill(last_, -1);
   for (size_t at = 0; at < loop_.size(); ++at)

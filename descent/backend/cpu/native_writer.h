@@ -41,6 +41,7 @@ class NativeWriter : public Xbyak::CodeGenerator {
   std::array<int, 4> arguments(int id) const;  // the nodes whose values this one is computed from
   void find_last_uses();                       // in loop_
   bool is_used(int id) const { return last_[static_cast<size_t>(id)] >= 0; }  // by the loop
+  bool is_read(int store) const;  // something may be loaded from where it writes
   bool is_sink(int id) const { return node(id).kind == Kind::store || node(id).kind == Kind::reduce; }
 
   // False if there is something that has no instruction here.

@@ -64,6 +64,11 @@ bool BufferPlaces::is_read_late(BufferId buffer) const {
   return false;
 }
 
+bool BufferPlaces::passes_caches(const TileView& store, int64_t large) const {
+  return store.contiguous() && store.offset == 0 && store.dtype == DType::bf16 && store.sizes[0] >= large &&
+         is_temporary(store.buffer) && is_read_late(store.buffer);
+}
+
 bool BufferPlaces::same(const TileView& a, const TileView& b) const {
   const Range x = range(a), y = range(b);
   return x.base == y.base && x.begin == y.begin && size_of(a.dtype) == size_of(b.dtype) && a.axes == b.axes &&

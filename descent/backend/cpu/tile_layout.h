@@ -17,6 +17,9 @@ class BufferPlaces {
   bool is_temporary(BufferId buffer) const { return program_.buffers[buffer].role == BufferRole::temporary; }
   // Before it is read so much else is written that it will not be in the caches any more.
   bool is_read_late(BufferId buffer) const;
+  // A rounded value of so many elements or more that is read late: what is there before need not be read, so whole lines
+  // of it may go past the caches.
+  bool passes_caches(const TileView& store, int64_t large) const;
   bool is_passing(BufferId buffer) const { return program_.buffers[buffer].role == BufferRole::passing; }
   bool same(const TileView& a, const TileView& b) const;  // each flat index at one address, with elements of one width
 
