@@ -18,9 +18,9 @@ struct Expected {
 // floating-point computation", 1997): the graph, expanded into core ops, is evaluated several times in double with
 // every rounding op's result off by up to one unit in the last place of its dtype and OpDef::absolute_error. What a sum
 // of n terms may be off grows with the square root of n: eps * sqrt(n) * (|sum| + root of the sum of squares), in f32
-// (f64 for f64). Ops that choose or copy (OpDef::exact) are not disturbed, nor are sums, products, quotients and roots of
-// two numbers that come out as numbers of the dtype. Four times the largest deviation is allowed; where a number on the
-// way leaves the range of its dtype and the result is lost, anything.
+// (f64 for f64). Ops that choose or copy (OpDef::exact) are not disturbed, nor are sums, products, quotients and roots
+// of two numbers that come out as numbers of the dtype. Four times the largest deviation is allowed; where a number on
+// the way leaves the range of its dtype and the result is lost, anything.
 Expected expect(const Staged& staged, const std::map<std::string, Dense>& inputs);
 
 Verdict compare(std::span<const Dense> got, const Expected& expected);

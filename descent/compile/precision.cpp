@@ -143,12 +143,13 @@ class LargeProducts {
   std::map<Value, std::vector<uint32_t>> readers_;
 };
 
-// A matrix product, or one with something added.
+// A matrix product or a convolution, or one with something added.
 bool of_product(const Graph& graph, Value value) {
+  const auto is_product = [](const Node& node) { return node.op == &op_def<Matmul>() || node.op == &op_def<Conv>(); };
   const Node* node = &graph.node(value);
   while (node->op->op_class == OpClass::view && node->inputs.size() == 1) node = &graph.node(node->inputs[0]);
-  if (node->op != &op_def<Add>()) return node->op == &op_def<Matmul>();
-  return std::ranges::any_of(node->inputs, [&](Value term) { return graph.node(term).op == &op_def<Matmul>(); });
+  if (node->op != &op_def<Add>()) return is_product(*node);
+  return std::ranges::any_of(node->inputs, [&](Value term) { return is_product(graph.node(term)); });
 }
 
 // What a gradient wants and is stored for it where it is computed: the slope of a product's activation, in the place of

@@ -11,7 +11,8 @@ inline std::vector<Type> infer_rounded(const InferArgs& args, std::string_view n
 }
 
 // What mixed precision makes of a gelu that is wanted in bf16 alone: a backend need be no more exact than the result
-// shows (and where that is next to nothing, than absolute_error), at half the cost of erf. Infinities may give no number.
+// shows (and where that is next to nothing, than absolute_error), at half the cost of erf. Infinities may give no
+// number.
 struct RoundedGelu : Elementwise<RoundedGelu, 1> {
   static constexpr auto name = "rounded_gelu";
   static constexpr auto summary = "gelu in bf16";

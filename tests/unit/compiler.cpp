@@ -155,6 +155,17 @@ TEST(MixedPrecision, MakesRoundedWhatGeluAndItsGradientShowRounded) {
     EXPECT_FALSE(has(other, "rounded_gelu")) << other;
 }
 
+TEST(MixedPrecision, StoresTheSlopeOfAConvolutionsGelu) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {2, 6, 6, 3}}), bias = input(graph, "bias", {DType::f32, {3}});
+  const Tensor w = input(graph, "w", {DType::f32, {3, 3, 3, 3}});
+  const Tensor out = mean(conv(gelu(conv(x, w) + bias), w));
+  const std::string program =
+      to_text(compiled(graph, {gradients(out, std::span(&w, 1))[0]}, {.mixed_precision = true}));
+  EXPECT_NE(program.find("rounded_gelu_slope.bf16"), std::string::npos) << program;
+  EXPECT_EQ(program.find("erf"), std::string::npos) << program;
+}
+
 // --- fusion ---
 
 struct Mlp {
