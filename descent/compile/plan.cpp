@@ -144,11 +144,7 @@ class MemoryPlan {
   }
 
  private:
-  // Large values end 17 lines behind their end, so that equal rows of several do not meet in few places of the caches.
-  static int64_t padded(int64_t bytes) {
-    constexpr int64_t line = 64, large = int64_t{1} << 18;
-    return (bytes + line - 1) / line * line + (bytes >= large ? 17 * line : 0);
-  }
+  static int64_t padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
   void touch(BufferId buffer, int step) {
     if (life_of_[buffer] < 0) return;
