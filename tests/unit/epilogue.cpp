@@ -30,11 +30,11 @@ struct Case {
   DType in;
 };
 
-enum class Work { update, mask, gelu };
-constexpr Work works[] = {Work::update, Work::mask, Work::gelu};
+enum class Work { update, mask, gelu, scale };
+constexpr Work works[] = {Work::update, Work::mask, Work::gelu, Work::scale};
 
 // Of a product a b: as the gradient of a weight w an update of that and of its moment; a sum of columns of what a mask
-// leaves of it; or its gelu and the slope.
+// leaves of it; its gelu and the slope; or what rounded factors make of it.
 struct Update {
   Graph graph;
   std::vector<Value> results;
@@ -54,6 +54,10 @@ struct Update {
     const Tensor product = apply<Matmul>({a, b}, {{"to", DType::f32}}, {});
     if (work == Work::gelu) {
       results = {rounded_gelu(product).value(), rounded_gelu_slope(product).value()};
+    } else if (work == Work::scale) {
+      inputs["s"] = random_array({DType::bf16, w_type.shape}, 5);
+      const Tensor s = input(graph, "s", {DType::bf16, w_type.shape});
+      results = {cast(product * cast(s, DType::f32), DType::bf16).value()};
     } else if (work == Work::mask) {
       const Tensor kept = where(less(0.5, w), product, 0.0);
       results = {kept.value(), sum(kept, {0}).value()};
@@ -105,6 +109,11 @@ TEST(Epilogue, GivesTheSameBitsAsAKernelOfItsOwn) {
         expect_equal(Update(c, work), text(c.m, "x", c.k, "x", c.n, c.a_transposed ? " A^T " : " ", c.in, ", work ",
                                            static_cast<int>(work), ", ", threads, " threads"));
   }
+}
+
+// Its slopes go past the caches.
+TEST(Epilogue, GivesTheSameBitsOfALargeGelu) {
+  expect_equal(Update({2100, 2048, 40, false, DType::bf16}, Work::gelu), "large");
 }
 
 TEST(Epilogue, IsOnlyForTheProductsOnlyReader) {

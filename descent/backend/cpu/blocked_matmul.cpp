@@ -67,6 +67,7 @@ gemm::Problem part_of(const gemm::Problem& whole, Range rows, Range columns, Ran
   if (p.c != nullptr) p.c += (rows.begin * p.ldc + columns.begin) * (p.c_bf16 ? 2 : 4);
   if (p.bias != nullptr) p.bias += columns.begin;
   if (p.factors != nullptr) p.factors += (rows.begin * p.ldc + columns.begin) * bf16;
+  if (p.slopes != nullptr) p.slopes += (rows.begin * p.ldc + columns.begin) * bf16;
   return p;
 }
 
@@ -74,7 +75,7 @@ class BlockedMatmul : public Call {
  public:
   BlockedMatmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels)
       : kernels_(kernels), operands_(step, true), problem_(operands_.problem()), buffers_(program.buffers.size()) {
-    if (step.epilogue && !operands_.has_factors()) epilogue_.emplace(*step.epilogue, program);
+    if (step.epilogue && !operands_.has_factors() && !operands_.has_slopes()) epilogue_.emplace(*step.epilogue, program);
     plan(useful_threads(problem_, 1));
   }
 
@@ -84,7 +85,10 @@ class BlockedMatmul : public Call {
     run_together(threads_, [this, addresses](Share share) { run_part(operands_.bound(addresses, 0), addresses, share); });
   }
   std::string kernel() const override {
-    return text(kernels_.name, epilogue_ ? " with epilogue" : operands_.has_factors() ? " scaled" : "",
+    return text(kernels_.name, epilogue_                 ? " with epilogue"
+                                : operands_.has_factors() ? " scaled"
+                                : operands_.has_slopes()  ? " with gelu"
+                                                          : "",
                 owner_ ? ", packed before" : "");
   }
 
@@ -296,7 +300,7 @@ class BlockedMatmul : public Call {
     p.ldc = pitch_;
     p.roomy = true;
     p.c_bf16 = false;
-    if (!last) p.bias = nullptr, p.relu = false, p.factors = nullptr;
+    if (!last) p.bias = nullptr, p.relu = false, p.factors = nullptr, p.slopes = nullptr;
   }
 
   // A block of C, part by part along k.

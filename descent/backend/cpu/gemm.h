@@ -28,7 +28,12 @@ struct Problem {
   bool c_bf16 = false;    // else f32
   const float* bias = nullptr;  // n, or none
   bool relu = false;
-  const std::byte* factors = nullptr;  // bf16 as C lies, by which the sums are multiplied; kernels that `go_on` take them
+
+  // Where C is bf16, and kernels `go_on`, arrays of bf16 that lie as C does: by these the sums are multiplied; or C is
+  // the gelu of the sums, and this becomes its slope, in the caches or past them.
+  const std::byte* factors = nullptr;
+  std::byte* slopes = nullptr;
+  bool slopes_pass_caches = false;
 
   // Products in parts along k, by kernels that `go_on`: the sums so far, as C lies in whole tiles and panels, are begun
   // with; and if C is `roomy`, it has room for whole tiles and panels, all of which are written.

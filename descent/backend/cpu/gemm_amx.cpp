@@ -4,6 +4,7 @@
 // of 16 x 16 units, each 1 KiB that a tile is loaded from: A's block line by line, B's unit by unit. The sums of two blocks
 // of rows and two of columns stay in registers all along k, while the blocks stream from the second cache.
 #include "descent/backend/cpu/gemm.h"
+#include "descent/backend/cpu/piecewise.h"
 #include "descent/backend/cpu/processor.h"
 
 #if defined(__x86_64__)
@@ -115,6 +116,27 @@ struct Unfinished {
   bool plain = false;          // whole lines that are but rounded
 };
 
+// gelu and its slope in the pieces of piecewise.h, as native_functions.cpp makes them.
+struct Gelu {
+  __m512 value, slope;
+
+  explicit Gelu(__m512 x) {
+    constexpr int least_size = 2;  // and x's sign
+    const __m512 near = _mm512_range_ps(x, _mm512_set1_ps((gelu_middle - 1) * gelu_step), least_size);
+    const __m512i piece = _mm512_castps_si512(
+        _mm512_fmadd_ps(near, _mm512_set1_ps(1 / gelu_step), _mm512_set1_ps(whole_in_last_bits + gelu_middle)));
+    const auto coefficient = [&](int i) {
+      return _mm512_permutex2var_ps(_mm512_loadu_ps(gelu_coefficients[i]), piece, _mm512_loadu_ps(gelu_coefficients[i] + 16));
+    };
+    value = slope = coefficient(gelu_degree);
+#pragma GCC unroll 4
+    for (int i = gelu_degree - 1; i >= 0; --i) {
+      value = _mm512_fmadd_ps(value, x, coefficient(i));
+      if (i > 0) slope = _mm512_fmadd_ps(slope, x, value);
+    }
+  }
+};
+
 // Where the blocks of a tile of A are, in units: the tile at `row` begins at row * `row`, its second block of rows `lower`
 // behind the first, the next blocks along k `step`. A block's lines lie `pitch` bytes apart.
 struct Left {
@@ -151,8 +173,9 @@ class Multiplier {
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     target_ = p_.c + (row * p_.ldc + column) * element();
     const auto run = columns != 2 || !ready_.plain || ready_.next > 0 ? &Multiplier::along<Beside::other>
-                     : p_.factors == nullptr                          ? &Multiplier::along<Beside::rounds>
-                                                                      : &Multiplier::along<Beside::scales>;
+                     : p_.factors != nullptr                          ? &Multiplier::along<Beside::scales>
+                     : p_.slopes != nullptr                           ? &Multiplier::along<Beside::makes_gelu>
+                                                                      : &Multiplier::along<Beside::rounds>;
     (this->*run)(a, b, next, fetched);
     finish_rest();
     ready_ = stored_;
@@ -168,14 +191,15 @@ class Multiplier {
     finish_rest();
     ready_ = stored_;
     finish_rest();
+    if (p_.slopes_pass_caches) _mm_sfence();  // before the others go on
   }
 
  private:
   static constexpr int64_t width = 16 * columns;  // of a tile's sums
   static constexpr bool has(int sum) { return sum / 2 < rows && sum % 2 < columns; }
 
-  // What is done with whole rows that wait: scales and rounds, or rounds.
-  enum class Beside { rounds, scales, other };
+  // What is done with whole rows that wait, which are rounded then.
+  enum class Beside { rounds, scales, makes_gelu, other };
 
   // All blocks along k, and beside each some rows of what waits.
   template <Beside beside>
@@ -185,6 +209,8 @@ class Multiplier {
     const float* sums = ready_.sums;
     std::byte *to = p_.c + ready_.row * line + ready_.column * 2, *target = target_;
     const int64_t factors = beside == Beside::scales ? p_.factors - p_.c : 0;  // from there
+    const int64_t slopes = beside == Beside::makes_gelu ? p_.slopes - p_.c : 0;
+    const bool past_caches = p_.slopes_pass_caches;
     int64_t waiting = ready_.rows;
     for (int64_t i = 0; i < steps; ++i) {
       i == 0 ? products<true>(a, b, left) : products<false>(a, b, left);
@@ -194,9 +220,21 @@ class Multiplier {
           if constexpr (beside == Beside::scales) {
             first = _mm512_mul_ps(first, wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(to + factors))));
             second = _mm512_mul_ps(second, wide(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(to + factors + 32))));
-            __builtin_prefetch(target + factors);
+            if (factors != 0) __builtin_prefetch(target + factors);
           }
-          _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first)));
+          if constexpr (beside == Beside::makes_gelu) {
+            const Gelu one(first), other(second);
+            const __m512i rounded = pair(one.slope, other.slope);
+            if (past_caches) {
+              _mm512_stream_si512(reinterpret_cast<__m512i*>(to + slopes), rounded);
+            } else {
+              _mm512_storeu_si512(to + slopes, rounded);
+              __builtin_prefetch(target + slopes, 1);
+            }
+            first = one.value;
+            second = other.value;
+          }
+          _mm512_storeu_si512(to, pair(first, second));
           __builtin_prefetch(target, 1);
           sums += width;
           to += line;
@@ -262,8 +300,15 @@ class Multiplier {
     }
   }
 
+  static __m512i pair(__m512 first, __m512 second) {
+    return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second, first));
+  }
   static __m512 wide(__m256i bf16) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bf16), 16));
+  }
+
+  static void store_rounded(std::byte* to, __mmask16 lanes, __m512 x) {
+    _mm256_mask_storeu_epi16(to, lanes, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
   }
 
   // Decides where the sums of the tile in the registers go.
@@ -324,16 +369,21 @@ class Multiplier {
         x[j] = _mm512_max_ps(least, _mm512_add_ps(_mm512_load_ps(sums + j * 16), bias[j]));
         if (to_bf16 && p_.factors != nullptr)
           x[j] = _mm512_mul_ps(x[j], wide(_mm256_maskz_loadu_epi16(lanes[j], c + (p_.factors - p_.c) + 32 * j)));
+        if (to_bf16 && p_.slopes != nullptr) {
+          const Gelu of(x[j]);
+          store_rounded(c + (p_.slopes - p_.c) + 32 * j, lanes[j], of.slope);
+          x[j] = of.value;
+        }
       }
       if constexpr (to_bf16 && columns == 2) {
         if (lanes[1] == 0xffff) {
-          _mm512_storeu_si512(c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x[1], x[0])));
+          _mm512_storeu_si512(c, pair(x[0], x[1]));
           continue;
         }
       }
 #pragma GCC unroll 2
       for (int j = 0; j < columns; ++j) {
-        if constexpr (to_bf16) _mm256_mask_storeu_epi16(c + 32 * j, lanes[j], reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x[j])));
+        if constexpr (to_bf16) store_rounded(c + 32 * j, lanes[j], x[j]);
         else _mm512_mask_storeu_ps(c + 64 * j, lanes[j], x[j]);
       }
     }

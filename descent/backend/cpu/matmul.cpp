@@ -222,40 +222,63 @@ class WithEpilogue : public Call {
 
 namespace {
 
-struct Scaling {
-  View factors, result;
+// How an epilogue ends a product, all in bf16 and dense: result = product * factors; or gelu(product), and its slope.
+struct Ending {
+  View result;
+  std::optional<View> factors, slopes;
 };
 
-// Of an epilogue that says result = bf16(product * factors), both dense and in bf16.
-std::optional<Scaling> scaling_of(const CallStep& step) {
-  if (!step.epilogue || step.epilogue->body.size() != 6) return {};
-  const LoopKernel& kernel = *step.epilogue;
-  const auto at = [&](int32_t id) -> const Instr& { return kernel.body[static_cast<size_t>(id)]; };
-  const auto computes = [](const Instr& i, ScalarOp op) { return i.op == LoopOp::scalar && i.scalar == op; };
-  const auto loads = [&](const Instr& i, DType dtype, bool product) {
-    if (i.op != LoopOp::load || i.level != Level::element) return false;
-    const View& view = kernel.views[static_cast<size_t>(i.view)];
-    return view.dtype == dtype && view.dense() && view.offset == 0 && (view.buffer == step.writes[0].buffer) == product;
-  };
-  const Instr& store = kernel.body.back();
-  if (store.op != LoopOp::store || store.level != Level::element) return {};
-  const View& result = kernel.views[static_cast<size_t>(store.view)];
-  const Instr& rounded = at(store.args[0]);
-  if (result.dtype != DType::bf16 || !result.dense() || result.offset != 0 || !computes(rounded, ScalarOp::cast)) return {};
-  const Instr& scaled = at(rounded.args[0]);
-  if (!computes(scaled, ScalarOp::mul)) return {};
-  for (const int product : {0, 1}) {
-    const Instr &widened = at(scaled.args[1 - product]), &sums = at(scaled.args[product]);
-    if (!loads(sums, DType::f32, true) || !computes(widened, ScalarOp::cast)) continue;
-    const Instr& factors = at(widened.args[0]);
-    if (loads(factors, DType::bf16, false)) return Scaling{kernel.views[static_cast<size_t>(factors.view)], result};
+class EndingFinder {
+ public:
+  explicit EndingFinder(const CallStep& step) : product_(step.writes[0].buffer), kernel_(*step.epilogue) {}
+
+  std::optional<Ending> find() const {
+    if (kernel_.body.size() == 6) return scaling();
+    return kernel_.body.size() == 5 ? gelu() : std::nullopt;
   }
-  return {};
-}
+
+ private:
+  const Instr& at(int32_t id) const { return kernel_.body[static_cast<size_t>(id)]; }
+  const View& view(const Instr& i) const { return kernel_.views[static_cast<size_t>(i.view)]; }
+  static bool computes(const Instr& i, ScalarOp op) { return i.op == LoopOp::scalar && i.scalar == op; }
+  bool is_whole(const Instr& i, LoopOp op, DType dtype) const {
+    return i.op == op && i.level == Level::element && view(i).dtype == dtype && view(i).dense() && view(i).offset == 0;
+  }
+  bool is_product(const Instr& i) const { return is_whole(i, LoopOp::load, DType::f32) && view(i).buffer == product_; }
+
+  std::optional<Ending> scaling() const {
+    const Instr& store = kernel_.body.back();
+    if (!is_whole(store, LoopOp::store, DType::bf16) || !computes(at(store.args[0]), ScalarOp::cast)) return {};
+    const Instr& scaled = at(at(store.args[0]).args[0]);
+    if (!computes(scaled, ScalarOp::mul)) return {};
+    for (const int product : {0, 1}) {
+      const Instr& widened = at(scaled.args[1 - product]);
+      if (!is_product(at(scaled.args[product])) || !computes(widened, ScalarOp::cast)) continue;
+      const Instr& factors = at(widened.args[0]);
+      if (is_whole(factors, LoopOp::load, DType::bf16)) return Ending{view(store), view(factors), {}};
+    }
+    return {};
+  }
+
+  std::optional<Ending> gelu() const {
+    Ending out;
+    for (const Instr& store : kernel_.body) {
+      if (store.op != LoopOp::store) continue;
+      const Instr& made = at(store.args[0]);
+      if (!is_whole(store, LoopOp::store, DType::bf16) || made.op != LoopOp::scalar || !is_product(at(made.args[0]))) return {};
+      if (made.scalar == ScalarOp::rounded_gelu) out.result = view(store);
+      if (made.scalar == ScalarOp::rounded_gelu_slope) out.slopes = view(store);
+    }
+    return out.result.dtype == DType::bf16 && out.slopes ? std::optional(out) : std::nullopt;
+  }
+
+  BufferId product_;
+  const LoopKernel& kernel_;
+};
 
 }  // namespace
 
-MatmulOperands::MatmulOperands(const CallStep& step, bool by_factors)
+MatmulOperands::MatmulOperands(const CallStep& step, bool ends)
     : a_(step.reads[0]),
       b_(step.reads[1]),
       c_(step.writes[0]),
@@ -273,11 +296,15 @@ MatmulOperands::MatmulOperands(const CallStep& step, bool by_factors)
   problem_.c_bf16 = c_.dtype == DType::bf16;
   problem_.relu = step.what == "fused_matmul" && step.attrs.string("activation") == "relu";
   for (size_t axis = 0; axis + 2 < rank; ++axis) batch_ *= a_.sizes[axis];
-  if (const std::optional<Scaling> scaling = by_factors && batch_ == 1 ? scaling_of(step) : std::nullopt) {
-    c_ = scaling->result;
+  if (!ends || !step.epilogue || batch_ > 1) return;
+  if (const std::optional<Ending> ending = EndingFinder(step).find()) {
+    constexpr int64_t large = int64_t{1} << 22;  // elements of slopes that do not stay in any cache until they are read
+    c_ = ending->result;
     c_.sizes = step.writes[0].sizes;
-    factors_ = scaling->factors;
+    factors_ = ending->factors;
+    slopes_ = ending->slopes;
     problem_.c_bf16 = true;
+    problem_.slopes_pass_caches = problem_.m * problem_.n >= large && problem_.n % 32 == 0;
     passing_ = false;
   }
 }
@@ -289,6 +316,7 @@ gemm::Problem MatmulOperands::bound(std::byte* const* addresses, int64_t index) 
   if (!passing_) p.c = matrix_at(c_, addresses, index);
   if (has_bias_) p.bias = reinterpret_cast<const float*>(address_of(bias_, addresses));
   if (factors_) p.factors = address_of(*factors_, addresses);
+  if (slopes_) p.slopes = address_of(*slopes_, addresses);
   return p;
 }
 

@@ -11,21 +11,23 @@ namespace descent::cpu {
 // What a product reads and writes, the same for each of a batch.
 class MatmulOperands {
  public:
-  // With `by_factors`, an epilogue that only multiplies the product by what is stored, and rounds, becomes its factors.
-  explicit MatmulOperands(const CallStep& step, bool by_factors = false);
+  // With `ends`, an epilogue that only multiplies the product by what is stored, or takes its gelu and slope, and rounds,
+  // becomes part of the problem.
+  explicit MatmulOperands(const CallStep& step, bool ends = false);
 
   const gemm::Problem& problem() const { return problem_; }  // without addresses
   const View& result() const { return c_; }
   int64_t batch() const { return batch_; }
   bool has_bias() const { return has_bias_; }
   bool has_factors() const { return factors_.has_value(); }
+  bool has_slopes() const { return slopes_.has_value(); }
 
   // Number `index` of the batch. C has no address where the result is `passing`.
   gemm::Problem bound(std::byte* const* addresses, int64_t index) const;
 
  private:
   View a_, b_, c_, bias_;
-  std::optional<View> factors_;
+  std::optional<View> factors_, slopes_;
   bool has_bias_, passing_;
   gemm::Problem problem_;
   int64_t batch_ = 1;
