@@ -224,18 +224,19 @@ class Products {
   // The square = left times a panel, `count` blocks along k, added to what is there or to nothing.
   template <Sum sum>
   void multiply(Left left, const uint32_t* panel, int64_t count, float* to) {
+    float* const last = to_;  // read before anything is stored: behind stores that wait for sums, loads wait
     __asm__ volatile("" ::: "memory");  // GCC 12 does not know that loading a tile reads memory
     _tile_loadd(6, panel, 64);
     _tile_loadd(4, left.data, left.pitch);
-    next_sum<sum, 0>(to);
+    next_sum<sum, 0>(last, to);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(7, panel + block, 64);
-    next_sum<sum, 1>(to);
+    next_sum<sum, 1>(last, to);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, left.data + left.lower, left.pitch);
-    next_sum<sum, 2>(to);
+    next_sum<sum, 2>(last, to);
     _tile_dpbf16ps(2, 5, 6);
-    next_sum<sum, 3>(to);
+    next_sum<sum, 3>(last, to);
     _tile_dpbf16ps(3, 5, 7);
     for (int64_t i = 1; i < count; ++i) {
       panel += pair;
@@ -254,18 +255,19 @@ class Products {
 
   // Before the last square is read.
   void finish() {
-    if (to_ == nullptr) return;
-    store_tile<0>(to_, 64);
-    store_tile<1>(to_ + block, 64);
-    store_tile<2>(to_ + 2 * block, 64);
-    store_tile<3>(to_ + 3 * block, 64);
+    float* const last = to_;
+    if (last == nullptr) return;
+    store_tile<0>(last, 64);
+    store_tile<1>(last + block, 64);
+    store_tile<2>(last + 2 * block, 64);
+    store_tile<3>(last + 3 * block, 64);
     to_ = nullptr;
   }
 
  private:
   template <Sum sum, int tile>
-  void next_sum(const float* to) {
-    if (to_ != nullptr) store_tile<tile>(to_ + tile * block, 64);
+  static void next_sum(float* last, const float* to) {
+    if (last != nullptr) store_tile<tile>(last + tile * block, 64);
     if constexpr (sum == Sum::more) load_tile<tile>(to + tile * block, 64);
     if constexpr (sum == Sum::fresh) clear_tile<tile>();
   }

@@ -113,7 +113,6 @@ struct Unfinished {
   const float* sums = nullptr;
   int64_t row = 0, column = 0;
   int64_t next = 0, rows = 0;  // of the tile: the first that is not done, and how many there are
-  bool plain = false;          // whole lines that are but rounded
 };
 
 // gelu and its slope in the pieces of piecewise.h, as native_functions.cpp makes them.
@@ -149,10 +148,14 @@ Left left_of(const Problem& p, const std::byte* shared) {
   return {reinterpret_cast<const uint32_t*>(p.a.data), row, 16 * row, 16, row * 4};
 }
 
+// What is done with the sums of the tile before, beside the products of this one: whole rows are rounded, or besides
+// multiplied, or made the gelu of; or anything else.
+enum class Beside { rounds, scales, makes_gelu, other };
+
 // A tile of rows times a panel, again and again. Tile registers 0 to 3 are sums (row block i, column block j is 2 i + j), 4 and 5
 // are A's, 6 and 7 are B's. What is used again soon, the tile of A or else the panel, stays in the first cache; the other
 // operand streams past it.
-template <int rows, int columns, bool stream_b>
+template <int rows, int columns, bool stream_b, Beside beside>
 class Multiplier {
  public:
   Multiplier(const Problem& p, const std::byte* shared, std::byte* scratch, int64_t panels)
@@ -172,11 +175,7 @@ class Multiplier {
     const int64_t fetched = more && index * fetched_each_ < 32 ? fetched_each_ : 0;
     if (p_.before) before_ = p_.before + row * p_.before_pitch + column;
     target_ = p_.c + (row * p_.ldc + column) * element();
-    const auto run = columns != 2 || !ready_.plain || ready_.next > 0 ? &Multiplier::along<Beside::other>
-                     : p_.factors != nullptr                          ? &Multiplier::along<Beside::scales>
-                     : p_.slopes != nullptr                           ? &Multiplier::along<Beside::makes_gelu>
-                                                                      : &Multiplier::along<Beside::rounds>;
-    (this->*run)(a, b, next, fetched);
+    along(a, b, next, fetched);
     finish_rest();
     ready_ = stored_;
     stored_ = {};
@@ -184,10 +183,12 @@ class Multiplier {
   }
 
   void end() {
-    store<0>();
-    store<1>();
-    store<2>();
-    store<3>();
+    if (const Unstored last = unstored_; last.to != nullptr) {
+      store<0>(last);
+      store<1>(last);
+      store<2>(last);
+      store<3>(last);
+    }
     finish_rest();
     ready_ = stored_;
     finish_rest();
@@ -198,11 +199,7 @@ class Multiplier {
   static constexpr int64_t width = 16 * columns;  // of a tile's sums
   static constexpr bool has(int sum) { return sum / 2 < rows && sum % 2 < columns; }
 
-  // What is done with whole rows that wait, which are rounded then.
-  enum class Beside { rounds, scales, makes_gelu, other };
-
   // All blocks along k, and beside each some rows of what waits.
-  template <Beside beside>
   void along(const uint32_t* a, const uint32_t* b, const uint32_t* next, int64_t fetched) {
     const Left left = left_;
     const int64_t steps = count_, each = rows_each_, line = p_.ldc * element();
@@ -213,7 +210,7 @@ class Multiplier {
     const bool past_caches = p_.slopes_pass_caches;
     int64_t waiting = ready_.rows;
     for (int64_t i = 0; i < steps; ++i) {
-      i == 0 ? products<true>(a, b, left) : products<false>(a, b, left);
+      i == 0 ? first_products(a, b, left) : products<Begin::not_now>(a, b, left, {}, {});
       if constexpr (beside != Beside::other) {
         for (int64_t end = waiting > each ? waiting - each : 0; waiting > end; --waiting) {
           __m512 first = _mm512_load_ps(sums), second = _mm512_load_ps(sums + 16);
@@ -251,21 +248,26 @@ class Multiplier {
     if (beside != Beside::other) ready_.next = ready_.rows;
   }
 
+  // What a tile's sums begin with, and whether those of the tile before are to be stored.
+  enum class Begin { not_now, from_zero, from_zero_stored, from_before, from_before_stored };
+
   template <int sum>
-  void store() {
-    if constexpr (has(sum))
-      if (unstored_.to != nullptr) store_tile<sum>(unstored_.to + sum / 2 * unstored_.row_step + sum % 2 * unstored_.column_step, unstored_.stride);
+  static void store(const Unstored& at) {
+    if constexpr (has(sum)) store_tile<sum>(at.to + sum / 2 * at.row_step + sum % 2 * at.column_step, at.stride);
   }
 
-  template <int sum, bool first>
-  void begin() {
-    if constexpr (first) {
-      store<sum>();
-      if (before_ == nullptr)
-        clear_tile<sum>();
-      else
-        load_tile<sum>(before_ + sum / 2 * 16 * p_.before_pitch + sum % 2 * 16, p_.before_pitch * 4);
-    }
+  // Where a tile's sums lie in memory.
+  struct Before {
+    const float* sums;
+    int64_t pitch;
+  };
+
+  template <Begin begins, int sum>
+  static void begin(const Unstored& last, const Before& before) {
+    if constexpr (begins == Begin::from_zero_stored || begins == Begin::from_before_stored) store<sum>(last);
+    if constexpr (begins == Begin::from_zero || begins == Begin::from_zero_stored) clear_tile<sum>();
+    if constexpr (begins == Begin::from_before || begins == Begin::from_before_stored)
+      load_tile<sum>(before.sums + sum / 2 * 16 * before.pitch + sum % 2 * 16, before.pitch * 4);
   }
 
   template <int to>
@@ -277,27 +279,37 @@ class Multiplier {
     stream_b ? stream_block<to>(b, 64) : load_block<to>(b, 64);
   }
 
-  // A block of k; the first one of a tile begins its sums.
-  template <bool first>
-  void products(const uint32_t* a, const uint32_t* b, const Left& left) {
+  // A block of k.
+  template <Begin begins>
+  static void products(const uint32_t* a, const uint32_t* b, const Left& left, const Unstored& last, const Before& before) {
     load_b<6>(b);
     load_a<4>(a, left.pitch);
-    begin<0, first>();
+    begin<begins, 0>(last, before);
     _tile_dpbf16ps(0, 4, 6);
     if constexpr (columns > 1) {
       load_b<7>(b + block);
-      begin<1, first>();
+      begin<begins, 1>(last, before);
       _tile_dpbf16ps(1, 4, 7);
     }
     if constexpr (rows > 1) {
       load_a<5>(a + left.lower, left.pitch);
-      begin<2, first>();
+      begin<begins, 2>(last, before);
       _tile_dpbf16ps(2, 5, 6);
     }
     if constexpr (rows > 1 && columns > 1) {
-      begin<3, first>();
+      begin<begins, 3>(last, before);
       _tile_dpbf16ps(3, 5, 7);
     }
+  }
+
+  // The first block of a tile. Members are read before anything is stored: behind stores that wait for sums, loads wait.
+  void first_products(const uint32_t* a, const uint32_t* b, const Left& left) {
+    const Unstored last = unstored_;
+    const Before before{before_, p_.before_pitch};
+    if (last.to == nullptr && before.sums == nullptr) return products<Begin::from_zero>(a, b, left, last, before);
+    if (last.to == nullptr) return products<Begin::from_before>(a, b, left, last, before);
+    if (before.sums == nullptr) return products<Begin::from_zero_stored>(a, b, left, last, before);
+    products<Begin::from_before_stored>(a, b, left, last, before);
   }
 
   static __m512i pair(__m512 first, __m512 second) {
@@ -320,8 +332,7 @@ class Multiplier {
     }
     float* sums = ready_.sums == sums_ ? sums_ + 4 * block : sums_;
     unstored_ = {sums, 16 * width, 16, width * 4};
-    const bool plain = p_.c_bf16 && !p_.bias && !p_.relu && column + 32 <= p_.n;
-    stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row), plain};
+    stored_ = {sums, row, column, 0, min(16 * rows, p_.m - row)};
   }
 
   int64_t element() const { return p_.c_bf16 ? 2 : 4; }
@@ -401,10 +412,10 @@ class Multiplier {
   Unfinished stored_, ready_;  // stored_: will be in memory when unstored_ is; ready_: is there
 };
 
-template <int rows, int columns, bool stream_b>
+template <int rows, int columns, bool stream_b, Beside beside>
 void multiply_panels(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                      int64_t tile_end, int64_t panel, int64_t count) {
-  Multiplier<rows, columns, stream_b> multiplier(p, shared, scratch, count);
+  Multiplier<rows, columns, stream_b, beside> multiplier(p, shared, scratch, count);
   const auto one = [&](int64_t t, int64_t i) {
     multiplier.multiply(t * 32, reinterpret_cast<const uint32_t*>(panels + i * static_cast<int64_t>(panel_bytes(p))), (panel + i) * 16 * columns,
                         i, t + 1 < tile_end || p.more_rows);
@@ -422,18 +433,27 @@ void multiply_panels(const Problem& p, const std::byte* shared, const std::byte*
 // The deepest product whose tile of A fits in the first cache beside what streams past it.
 constexpr int64_t tile_depth = 512;
 
-template <int rows, int columns>
+template <int rows, int columns, Beside beside>
 void multiply_tiles(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
                     int64_t tile_end, int64_t panel, int64_t count) {
-  const auto run = tile_end - tile_begin == 1 || p.k <= tile_depth ? multiply_panels<rows, columns, true> : multiply_panels<rows, columns, false>;
+  const auto run = tile_end - tile_begin == 1 || p.k <= tile_depth ? multiply_panels<rows, columns, true, beside>
+                                                                   : multiply_panels<rows, columns, false, beside>;
   run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
+}
+
+template <int rows>
+auto multiply_whole_panels(const Problem& p) {
+  if (!p.c_bf16 || p.bias || p.relu || p.n % 32 != 0) return multiply_tiles<rows, 2, Beside::other>;
+  if (p.factors) return multiply_tiles<rows, 2, Beside::scales>;
+  return p.slopes ? multiply_tiles<rows, 2, Beside::makes_gelu> : multiply_tiles<rows, 2, Beside::rounds>;
 }
 
 void multiply(const Problem& p, const std::byte* shared, const std::byte* panels, std::byte* scratch, int64_t tile_begin,
               int64_t tile_end, int64_t panel, int64_t count) {
   _tile_loadconfig(&tile_config);
-  const auto run = p.m <= 16 ? (panel_blocks(p) == 1 ? multiply_tiles<1, 1> : multiply_tiles<1, 2>)
-                             : (panel_blocks(p) == 1 ? multiply_tiles<2, 1> : multiply_tiles<2, 2>);
+  const auto run = panel_blocks(p) == 1
+                       ? (p.m <= 16 ? multiply_tiles<1, 1, Beside::other> : multiply_tiles<2, 1, Beside::other>)
+                       : (p.m <= 16 ? multiply_whole_panels<1>(p) : multiply_whole_panels<2>(p));
   run(p, shared, panels, scratch, tile_begin, tile_end, panel, count);
   _tile_release();
 }
