@@ -144,7 +144,12 @@ class MemoryPlan {
   }
 
  private:
-  static int64_t padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+  // Whole lines of a cache; behind a large value some more, an odd number of them. Else values that are gone through side
+  // by side, whose sizes are powers of two as a rule, would lie in the same few places of the caches.
+  static int64_t padded(int64_t bytes) {
+    constexpr int64_t line = 64, large = int64_t{1} << 16, apart = 5;
+    return ((bytes + line - 1) / line + (bytes >= large ? apart : 0)) * line;
+  }
 
   void touch(BufferId buffer, int step) {
     if (life_of_[buffer] < 0) return;

@@ -415,9 +415,9 @@ TEST(Memory, ASumUnderANormTakesATermsPlace) {
 // Of two free places the higher one, which was used a step later.
 TEST(Memory, ALargeValueGoesWhereSomethingWasUsedLast) {
   Graph graph;
-  const Tensor x = input(graph, "x", {DType::f32, {512, 256}}), w = input(graph, "w", {DType::f32, {256, 256}});
-  const Tensor y = input(graph, "y", {DType::f32, {256, 512}});
-  const Tensor twice_as_large = matmul(x, w), first = matmul(y, twice_as_large);
+  const Tensor x = input(graph, "x", {DType::f32, {516, 256}}), w = input(graph, "w", {DType::f32, {256, 256}});
+  const Tensor y = input(graph, "y", {DType::f32, {256, 516}});
+  const Tensor larger = matmul(x, w), first = matmul(y, larger);
   const std::vector<Value> results{matmul(matmul(matmul(first, w), w), w).value()};
   const Program program = compile_graph(graph, results, {}).program;
   const auto place = [&](size_t step) { return program.buffers[writes_of(program.steps[step])[0].buffer].offset; };
