@@ -3,6 +3,7 @@
 
 #include "descent/compile/passes.h"
 #include "descent/ops/add.h"
+#include "descent/ops/broadcast.h"
 #include "descent/ops/cast.h"
 #include "descent/ops/conv.h"
 #include "descent/ops/fused_attention_gradient.h"
@@ -121,11 +122,13 @@ class LargeProducts {
     });
   }
 
-  // A sum of two whole arrays at which several look: a norm and the next such sum.
+  // A sum of two whole arrays at which several look: a norm and the next such sum. (A bias is not whole: it is repeated.)
   bool is_residual(uint32_t id) const {
     const Node& node = graph_.node(id);
     const auto readers = readers_.find({id, 0});
-    const auto whole = [&](Value term) { return graph_.type(term).shape == node.outputs[0].shape; };
+    const auto whole = [&](Value term) {
+      return graph_.type(term).shape == node.outputs[0].shape && graph_.node(term).op != &op_def<Broadcast>();
+    };
     return node.op == &op_def<Add>() && std::ranges::all_of(node.inputs, whole) && readers != readers_.end() &&
            readers->second.size() > 1;
   }

@@ -138,6 +138,15 @@ TEST(MixedPrecision, TheBranchesOfAResidualAreRounded) {
   EXPECT_EQ(program.buffers[program.outputs[0]].type.dtype, DType::f32);
 }
 
+TEST(MixedPrecision, ABiasThatSeveralSeeIsNoResidual) {
+  Graph graph;
+  const Tensor x = input(graph, "x", {DType::f32, {1024, 128}}), w = input(graph, "w", {DType::f32, {128, 128}});
+  const Tensor all = matmul(x, w) + broadcast(input(graph, "bias", {DType::f32, {128}}), {1024, 128});
+  const Tensor first = slice_axis(all, 0, 0, 512), second = slice_axis(all, 0, 512, 1024);
+  const Program program = compiled(graph, {tanh(first), tanh(second)}, {.mixed_precision = true});
+  EXPECT_EQ(stored_products(program), std::vector{DType::f32}) << to_text(program);
+}
+
 TEST(MixedPrecision, MakesRoundedWhatGeluAndItsGradientShowRounded) {
   Graph graph;
   const Tensor x = input(graph, "x", {DType::f32, {8, 4}}), w = input(graph, "w", {DType::f32, {4, 4}});
