@@ -219,6 +219,7 @@ enum class Sum { fresh, more };
 
 // Products of 32 x 32. The tile unit takes its instructions in order, and sums are not there until some 50 cycles after
 // their last product: so they are stored among the first instructions of the next one.
+// Panels, which come back too late to be kept, pass by the first cache: what is used at once stays there.
 class Products {
  public:
   // The square = left times a panel, `count` blocks along k, added to what is there or to nothing.
@@ -226,11 +227,11 @@ class Products {
   void multiply(Left left, const uint32_t* panel, int64_t count, float* to) {
     float* const last = to_;  // read before anything is stored: behind stores that wait for sums, loads wait
     __asm__ volatile("" ::: "memory");  // GCC 12 does not know that loading a tile reads memory
-    _tile_loadd(6, panel, 64);
+    _tile_stream_loadd(6, panel, 64);
     _tile_loadd(4, left.data, left.pitch);
     next_sum<sum, 0>(last, to);
     _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, panel + block, 64);
+    _tile_stream_loadd(7, panel + block, 64);
     next_sum<sum, 1>(last, to);
     _tile_dpbf16ps(1, 4, 7);
     _tile_loadd(5, left.data + left.lower, left.pitch);
@@ -241,10 +242,10 @@ class Products {
     for (int64_t i = 1; i < count; ++i) {
       panel += pair;
       left.data += left.step;
-      _tile_loadd(6, panel, 64);
+      _tile_stream_loadd(6, panel, 64);
       _tile_loadd(4, left.data, left.pitch);
       _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(7, panel + block, 64);
+      _tile_stream_loadd(7, panel + block, 64);
       _tile_dpbf16ps(1, 4, 7);
       _tile_loadd(5, left.data + left.lower, left.pitch);
       _tile_dpbf16ps(2, 5, 6);
