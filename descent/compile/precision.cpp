@@ -10,6 +10,7 @@
 #include "descent/ops/input.h"
 #include "descent/ops/kept.h"
 #include "descent/ops/matmul.h"
+#include "descent/ops/max.h"
 #include "descent/ops/rounded_gelu_slope.h"
 #include "descent/ops/sum_pool.h"
 
@@ -173,14 +174,16 @@ Tensor rounded_result(const Node& node, Tensor x, Tensor result, bool stored) {
   return apply<Cast>({result}, {{"to", DType::bf16}, {"stored", int64_t{1}}}, node.site);
 }
 
-// The computed f32 values that somebody rounds to bf16.
+// The computed f32 values that somebody rounds to bf16, but for largest elements: their gradient looks for the elements
+// that equal them, which need not be rounded.
 std::set<Value> rounded_values(const Staged& staged) {
   std::set<Value> out;
   for (const uint32_t id : live_nodes(*staged.graph, staged.results)) {
     const Node& node = staged.graph->node(id);
     if (!is_cast_to_bf16(node)) continue;
     const Value value = node.inputs[0];
-    if (staged.graph->type(value).dtype == DType::f32 && staged.graph->node(value).op != &op_def<Input>())
+    const OpDef* op = staged.graph->node(value).op;
+    if (staged.graph->type(value).dtype == DType::f32 && op != &op_def<Input>() && op != &op_def<Max>())
       out.insert(value);
   }
   return out;
