@@ -109,6 +109,10 @@ struct TileConfig {
 // Not a local: GCC 12's intrinsic tells the compiler of its first bytes only.
 alignas(64) constexpr TileConfig tile_config;
 
+// GCC 12 does not know that loading a tile reads memory. What is stored before this lies there for the tiles that are
+// loaded behind it, and what is stored behind it does not come before tiles that were loaded.
+inline void order_tile_loads() { __asm__ volatile("" ::: "memory"); }
+
 // The intrinsics take a register's number as a literal.
 template <int sum>
 void store_tile(float* to, int64_t stride) {

@@ -226,7 +226,7 @@ class Products {
   template <Sum sum>
   void multiply(Left left, const uint32_t* panel, int64_t count, float* to) {
     float* const last = to_;  // read before anything is stored: behind stores that wait for sums, loads wait
-    __asm__ volatile("" ::: "memory");  // GCC 12 does not know that loading a tile reads memory
+    order_tile_loads();
     _tile_stream_loadd(6, panel, 64);
     _tile_loadd(4, left.data, left.pitch);
     next_sum<sum, 0>(last, to);
@@ -251,6 +251,7 @@ class Products {
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
+    order_tile_loads();
     to_ = to;
   }
 

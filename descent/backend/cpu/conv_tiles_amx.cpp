@@ -13,7 +13,7 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")
 #endif
 
-#include "descent/backend/cpu/avx512_units.h"
+#include "descent/backend/cpu/amx_blocks.h"
 
 namespace descent::cpu::conv_tiles {
 namespace {
@@ -24,14 +24,6 @@ constexpr int64_t channels = 32;  // of a block
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 __mmask32 first_words(int64_t count) { return count >= 32 ? 0xffffffffu : (uint32_t{1} << count) - 1; }
-
-struct TileConfig {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t bytes_a_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-// Not a local: GCC 12's intrinsic tells the compiler of its first bytes only.
-alignas(64) constexpr TileConfig tile_config;
 
 // Which words of two rows interleave their first and second halves.
 struct Interleaving {
@@ -60,31 +52,7 @@ void store_block(const __m512i (&low)[16], const __m512i (&high)[16], std::byte*
   for (int u = 0; u < 16; ++u) _mm512_store_si512(to + tile + 64 * u, high[u]);
 }
 
-// --- tile registers: 0 to 3 are sums (row tile i, column tile j is 2 i + j), 4 and 5 left operands, 6 and 7 right ones
-// ---
-
-// The intrinsics take a register's number as a literal.
-template <int sum>
-void store_tile(float* to, int64_t stride) {
-  if constexpr (sum == 0) _tile_stored(0, to, stride);
-  if constexpr (sum == 1) _tile_stored(1, to, stride);
-  if constexpr (sum == 2) _tile_stored(2, to, stride);
-  if constexpr (sum == 3) _tile_stored(3, to, stride);
-}
-template <int sum>
-void load_tile(const float* from, int64_t stride) {
-  if constexpr (sum == 0) _tile_loadd(0, from, stride);
-  if constexpr (sum == 1) _tile_loadd(1, from, stride);
-  if constexpr (sum == 2) _tile_loadd(2, from, stride);
-  if constexpr (sum == 3) _tile_loadd(3, from, stride);
-}
-template <int sum>
-void clear_tile() {
-  if constexpr (sum == 0) _tile_zero(0);
-  if constexpr (sum == 1) _tile_zero(1);
-  if constexpr (sum == 2) _tile_zero(2);
-  if constexpr (sum == 3) _tile_zero(3);
-}
+// --- tile registers, as amx_blocks.h deals them out ---
 
 // The sums of some row and column tiles.
 template <int rows, int columns>
@@ -195,8 +163,8 @@ class Multiplier {
     for (int64_t s = 0; s < count; ++s) {
       const std::byte* a = job_.pixels + sources[s].pixel * blocks * block_bytes;
       const std::byte* b = job_.weights + sources[s].tap * blocks * columns * tile;
-      for (int64_t block = 0; block < blocks; ++block, a += block_bytes, b += columns * tile) {
-        if (s == 0 && block == 0) {
+      for (int64_t i = 0; i < blocks; ++i, a += block_bytes, b += columns * tile) {
+        if (s == 0 && i == 0) {
           Registers::begin_with_product(a, b, in_registers_ >= 0 ? sums_ : nullptr);
           begin_finishing();
         } else {
@@ -273,6 +241,8 @@ void accumulate_tiles(const Accumulate& job) {
 void start() { _tile_loadconfig(&tile_config); }
 void finish() { _tile_release(); }
 
+// --- what tiles are loaded from: each lays it, and it is there when that ends ---
+
 // Images are read from end to end, four at a time, so that few lines are written at a time.
 void lay_pixels(const Pixels& from, std::byte* to) {
   const int64_t blocks = ceil_div(from.channels, channels);
@@ -288,6 +258,7 @@ void lay_pixels(const Pixels& from, std::byte* to) {
           _mm512_store_si512(row, _mm512_maskz_loadu_epi16(kept, x));
         }
       }
+  order_tile_loads();
 }
 
 void lay_windows(const Pixels& from, const int32_t* first, const Part* parts, std::byte* to) {
@@ -302,6 +273,7 @@ void lay_windows(const Pixels& from, const int32_t* first, const Part* parts, st
             row = _mm512_mask_loadu_epi16(row, part->mask, x + part->offset);
         _mm512_store_si512(to + p * block_bytes + i * 64, row);
       }
+  order_tile_loads();
 }
 
 void transpose(const std::byte* from, int64_t blocks, std::byte* to) {
@@ -312,6 +284,7 @@ void transpose(const std::byte* from, int64_t blocks, std::byte* to) {
     transpose_units(high);
     store_block(low, high, to);
   }
+  order_tile_loads();
 }
 
 void interleave(const std::byte* from, int64_t blocks, std::byte* to) {
@@ -320,6 +293,7 @@ void interleave(const std::byte* from, int64_t blocks, std::byte* to) {
     interleave_block(from, low, high);
     store_block(low, high, to);
   }
+  order_tile_loads();
 }
 
 void pack_weights(const std::byte* weights, int64_t row_stride, int64_t column_stride, int64_t rows, int64_t columns,
@@ -338,6 +312,7 @@ void pack_weights(const std::byte* weights, int64_t row_stride, int64_t column_s
     transpose_units(r);
   }
   for (int64_t u = 0; u < 16; ++u) _mm512_store_si512(to + 64 * u, r[u]);
+  order_tile_loads();
 }
 
 void multiply(const Multiply& job) {
