@@ -210,6 +210,9 @@ class WithEpilogue : public Call {
   }
   std::string kernel() const override { return product_->kernel() + ", then its epilogue"; }
 
+  Scratch scratch() const override { return product_->scratch(); }
+  void use_scratch(std::byte* memory, size_t bytes) override { product_->use_scratch(memory, bytes); }
+
  private:
   std::unique_ptr<Call> product_;
   View result_;
@@ -334,11 +337,12 @@ std::unique_ptr<Call> make_matmul(const CallStep& step, const Program& program) 
     if (!step.epilogue) return row;
     return std::make_unique<WithEpilogue>(std::move(row), step, program);
   }
-  if (const gemm::Kernels* own = gemm::best_kernels(step.reads[0].dtype == DType::bf16)) {
+  const bool bf16 = step.reads[0].dtype == DType::bf16;
+  if (const gemm::Kernels* own = gemm::best_kernels(bf16)) {
     if (own->go_on && step.reads[0].sizes.size() == 2) return make_blocked_matmul(step, program, *own);
     return std::make_unique<GemmMatmul>(step, program, *own);
   }
-  std::unique_ptr<Call> product = make_onednn_matmul(step);
+  std::unique_ptr<Call> product = bf16 ? make_widened_matmul(step, program) : make_onednn_matmul(step);
   if (!step.epilogue) return product;
   return std::make_unique<WithEpilogue>(std::move(product), step, program);
 }

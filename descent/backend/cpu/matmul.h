@@ -36,7 +36,8 @@ class MatmulOperands {
 // Below about a microsecond of work a second thread costs more than it brings.
 int useful_threads(const gemm::Problem& problem, int64_t batch);
 
-std::unique_ptr<Call> make_onednn_matmul(const CallStep& step);
+std::unique_ptr<Call> make_onednn_matmul(const CallStep& step);                           // without its epilogue
+std::unique_ptr<Call> make_widened_matmul(const CallStep& step, const Program& program);  // likewise
 std::unique_ptr<Call> make_blocked_matmul(const CallStep& step, const Program& program, const gemm::Kernels& kernels);
 
 // With one row on the left: B is read once, as it lies. Null where there are more rows, or no kernel for it.
