@@ -3,6 +3,7 @@
 #include <hwy/targets.h>
 
 #include "descent/backend/cpu/native_loop.h"
+#include "descent/backend/cpu/processor.h"
 #include "descent/backend/cpu/tile_code.h"
 #include "descent/backend/cpu/tile_machine.h"
 
@@ -13,9 +14,13 @@ namespace {
 constexpr std::string_view with_bf16 = "+BF16", with_code = "+CODE";
 constexpr int64_t wide_targets = HWY_AVX3 | HWY_AVX3_DL;
 
-// What processor and program have in common, best first. (Highway's own answer depends on what was chosen last.)
+// What processor and program have in common, best first. (Highway's own answer depends on what was chosen last, and on
+// what looking at the processor has hidden from it.)
 const std::vector<int64_t>& common_targets() {
-  static const std::vector<int64_t> all = hwy::SupportedAndGeneratedTargets();
+  static const std::vector<int64_t> all = [] {
+    processor();
+    return hwy::SupportedAndGeneratedTargets();
+  }();
   return all;
 }
 
